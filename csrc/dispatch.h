@@ -1,0 +1,23 @@
+// Finds kernels by name, for the instruction set that was picked once.  Called by: cymx/_ops.pyx.
+#pragma once
+#include "cymx.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Picks the instruction set: "" means the best one of this machine.  Fails on a name that is not compiled in or not supported here. */
+int cymx_isa_select(const char *name, cymx_error *err);
+/* The one in use: "x86-64-v2", "x86-64-v3", "x86-64-v4" or "baseline". */
+const char *cymx_isa_name(void);
+/* Space-separated names that this machine can run, best last. */
+const char *cymx_isa_supported(void);
+/* Null when there is no such kernel.  oneDNN's rows, where it is loaded and wanted, hide the portable ones of the same name. */
+cymx_kernel cymx_kernel_find(const char *name);
+
+/* The number by which a map program names the functor `name` of include/cymx/map.h, or -1.  Defined in functors.cpp. */
+int cymx_functor_find(const char *name);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,86 @@
+// Parameter blocks of the kernels: structs of 8-byte fields only (i64 or double), in the order in which the operator's launch lists them.
+// Read by the C++ compiler and by NVRTC.  An operator's Python side packs ints and floats flat; arrays of axes are padded to CYMX max rank (8) or to
+// three spatial dimensions.
+#pragma once
+#include "prelude.h"
+
+namespace cymx {
+
+// map, the fused block runner, has a block of variable length, all i64 words:
+//     ndim, n_const, n_instr, n_store
+//     shape[ndim]                                       the iteration space; outputs are contiguous over it
+//     strides[ndim] for each input, in elements         0 where the input is broadcast
+//     n_const times {dtype, bits}                       bits: of a double for floating dtypes, else the integer itself
+//     n_instr times {functor, dtype, src0, src1, src2}  functor: cymx_functor_find(name); dtype: what it computes in and yields; -1: no such source
+//     n_store times {register}                          output k takes that register, converted to the output's dtype only from float32 to 16 bits
+// Registers are numbered: inputs, then constants, then instructions.  A float16 or bfloat16 input is a float32 register.
+struct map_header {
+    i64 ndim, n_const, n_instr, n_store;
+};
+
+// matmul: a (..., M, K) or its transpose, b (..., K, N) or its transpose -> c (..., M, N).  b's batch may be 1.
+struct matmul_params {
+    i64 transpose_a, transpose_b;
+};
+
+// conv_fwd, conv_bwd_data, conv_bwd_weight: n spatial dimensions in use, the first n of each array.
+struct conv_params {
+    i64 n, stride[3], dilate[3], pad_lo[3], pad_hi[3], groups;
+};
+
+enum pool_kind { POOL_MAX = 0, POOL_AVG = 1, POOL_SUM = 2, POOL_LP = 3 };
+
+// pool_fwd, pool_bwd.  pad_hi may be larger than asked by the user: the 'full' convention rounds the output up.
+struct pool_params {
+    i64 n, kind, kernel[3], stride[3], pad_lo[3], pad_hi[3], count_include_pad, p;
+};
+
+// softmax, log_softmax, argmax, argmin, concat: one axis, already non-negative.
+struct axis_params {
+    i64 axis;
+};
+
+// reduce_*: bit i of the mask says that axis i of the input is reduced.  The output holds the kept axes in order; its own shape may keep ones.
+struct reduce_params {
+    i64 mask;
+};
+
+// transpose: output axis i is input axis axes[i].
+struct transpose_params {
+    i64 axes[8];
+};
+
+// slice: out[i...] = in[begin + i * step ...].   slice_scatter: out = fill everywhere but out[begin + i * step ...] = in[i...].
+struct slice_params {
+    i64 begin[8], step[8];
+};
+
+enum pad_mode { PAD_CONSTANT = 0, PAD_EDGE = 1, PAD_REFLECT = 2 };
+
+struct pad_params {
+    i64 mode, lo[8];
+    double value;
+};
+
+enum index_mode { INDEX_CLIP = 0, INDEX_WRAP = 1 };
+
+// take (data, indices), take_grad (dy, indices), pick (data, index).
+struct index_params {
+    i64 axis, mode;
+};
+
+struct one_hot_params {
+    double on, off;
+};
+
+// random_uniform [a, b), random_normal mean a, deviation b, random_bernoulli 1 with probability a, random_randint [a, b).
+struct random_params {
+    double a, b;
+};
+
+struct arange_params {
+    double start, step;
+    i64 repeat;
+};
+
+} // namespace cymx

@@ -1,0 +1,73 @@
+"""Build the two extensions: the engine, and the operators with every instruction set inside.  Metadata is in pyproject.toml."""
+
+import os
+import platform
+import sysconfig
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+X86 = platform.machine() in ("x86_64", "AMD64")
+ISAS = {"v2": "-march=x86-64-v2", "v3": "-march=x86-64-v3", "v4": "-march=x86-64-v4"} if X86 else {"base": ""}
+# Without the first two, g++ vectorizes no loop that holds a floating comparison.  Never -ffast-math: linking with it
+# turns on flush-to-zero for the whole Python process.
+KERNEL_FLAGS = ["-O3", "-fno-trapping-math", "-fno-math-errno", "-mprefer-vector-width=512" if X86 else "-O3"]
+COMMON_FLAGS = ["-std=c++17", "-O3", "-fopenmp", "-fvisibility=hidden", "-Wall", "-Wno-unknown-pragmas"]
+INCLUDES = ["csrc", "cymx/include", os.path.join(sysconfig.get_path("data"), "include")]
+HEADERS = sorted(str(p) for d in ("csrc", "cymx/include") for p in Path(d).rglob("*.h"))
+KERNELS = sorted(str(p) for p in Path("csrc/kernels").glob("*.cpp"))
+
+
+def extension(name, sources):
+    """Return the extension cymx.<name>, made of its .pyx and C++ sources; any header's edit rebuilds it."""
+    return Extension(
+        f"cymx.{name}",
+        [f"cymx/{name}.pyx", *sorted(sources)],
+        include_dirs=INCLUDES,
+        language="c++",
+        extra_compile_args=COMMON_FLAGS,
+        extra_link_args=["-fopenmp"],
+        depends=HEADERS,
+    )
+
+
+class BuildExt(build_ext):
+    """build_ext that compiles the kernels once for each instruction set, as many files at a time as there are cores."""
+
+    def build_extension(self, ext):
+        """Compile all C++ of one extension in parallel; each instruction set in a folder of its own, or setuptools would share objects."""
+        newest_header = max(Path(h).stat().st_mtime for h in HEADERS)
+        jobs = [(s, COMMON_FLAGS, "common") for s in ext.sources if s.startswith("csrc")]
+        if ext.name == "cymx._ops":
+            for isa, march in ISAS.items():
+                flags = [*COMMON_FLAGS, *KERNEL_FLAGS, *filter(None, [march]), f"-DCYMX_ISA={isa}"]
+                jobs += [(s, flags, isa) for s in KERNELS]
+
+        def build(job):
+            source, flags, folder = job
+            out = Path(self.build_temp, folder)
+            target = out / self.compiler.object_filenames([source])[0]
+            if not self.force and target.exists() and target.stat().st_mtime > max(newest_header, Path(source).stat().st_mtime):
+                return str(target)
+            return self.compiler.compile([source], str(out), include_dirs=ext.include_dirs, extra_postargs=flags)[0]
+
+        with ThreadPoolExecutor(self.parallel if isinstance(self.parallel, int) and self.parallel > 1 else os.cpu_count()) as pool:
+            ext.extra_objects = list(pool.map(build, jobs))
+        ext.sources = [s for s in ext.sources if not s.startswith("csrc")]
+        super().build_extension(ext)
+
+
+setup(
+    ext_modules=cythonize(
+        [
+            extension("_engine", map(str, Path("csrc/engine").glob("*.cpp"))),
+            extension("_ops", map(str, Path("csrc").glob("*.cpp"))),
+        ],
+        compiler_directives={"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True, "embedsignature": True},
+        include_path=["."],
+    ),
+    cmdclass={"build_ext": BuildExt},
+)
