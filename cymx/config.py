@@ -1,0 +1,37 @@
+"""The only reader of environment variables and of the places where libraries lie.  Imports base alone; read by whoever needs a setting.
+
+CYMX_ISA            x86-64-v2, x86-64-v3 or x86-64-v4: the instruction set of the CPU kernels (default: the best of this machine)
+CYMX_ONEDNN         0 switches oneDNN off and the portable kernels on (default 1)
+MXNET_ENGINE_TYPE   NaiveEngine runs every task at once in the calling thread (default ThreadedEnginePerDevice)
+"""
+
+import os
+import sys
+from importlib import metadata
+from pathlib import Path
+
+
+def isa() -> str:
+    """Return the forced instruction set, or '' for the best."""
+    return os.environ.get("CYMX_ISA", "")
+
+
+def engine_type() -> str:
+    """Return the engine's type by MXNet's name."""
+    return os.environ.get("MXNET_ENGINE_TYPE", "ThreadedEnginePerDevice")
+
+
+def onednn_wanted() -> bool:
+    """Return whether oneDNN's kernels may be used."""
+    return os.environ.get("CYMX_ONEDNN", "1") != "0"
+
+
+def onednn_path() -> str | None:
+    """Return the path of oneDNN's shared library, from the wheel it came in, or None."""
+    try:
+        files = metadata.files("onednn-cpu-gomp") or ()
+    except metadata.PackageNotFoundError:
+        files = ()
+    candidates = [str(f.locate()) for f in files if f.name == "libdnnl.so.3"]
+    candidates.append(str(Path(sys.prefix, "lib", "libdnnl.so.3")))
+    return next((os.path.realpath(c) for c in candidates if os.path.exists(c)), None)

@@ -1,0 +1,135 @@
+"""The graph: nodes, entries and graphs, frozen.  Built by symbol and by the passes of compiler/, which turn one graph into another.
+
+A node without an operator is a variable.  A node as the user writes it is untyped; lowering gives every node the types of its outputs.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+Shape = tuple[int, ...]
+
+
+class Type(NamedTuple):
+    """What an entry holds: its shape and the name of its dtype.  An unknown dimension is -1; an unknown shape or dtype is None."""
+
+    shape: Any
+    dtype: Any
+
+    def __str__(self):
+        return f"{self.dtype}({', '.join(map(str, self.shape or ()))})"
+
+
+class Entry(NamedTuple):
+    """Output `index` of a node."""
+
+    node: "Node"
+    index: int = 0
+
+    @property
+    def type(self) -> Type:
+        """The entry's type; only a lowered node has one."""
+        return self.node.types[self.index]
+
+    @property
+    def shape(self) -> Shape:
+        """The entry's shape; only a lowered node has one."""
+        return self.node.types[self.index].shape
+
+    @property
+    def dtype(self) -> str:
+        """The entry's dtype; only a lowered node has one."""
+        return self.node.types[self.index].dtype
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One use of an operator, or a variable where `op` is None.
+
+    name: unique among the user's nodes; what the passes make carries the name of the node it came from.
+    params: the operator's parsed settings.   attrs: the user's attributes (strings), also of variables.
+    types: one for each output, after lowering.   backward: whether the gradient pass made it.
+    """
+
+    op: Any
+    name: str
+    inputs: tuple[Entry, ...] = ()
+    params: Any = None
+    attrs: dict[str, str] = field(default_factory=dict)
+    types: tuple[Type, ...] = ()
+    backward: bool = False
+
+    @property
+    def label(self) -> str:
+        """Operator and node, as errors name them."""
+        return f"{self.op.name} '{self.name}'" if self.op else f"variable '{self.name}'"
+
+    def __repr__(self):
+        return f"<{self.label}>"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Outputs, and auxiliary updates: variable node -> the entry that it holds after a run."""
+
+    outputs: tuple[Entry, ...]
+    updates: Mapping[Node, Entry] = field(default_factory=dict)
+
+    @property
+    def roots(self) -> tuple[Entry, ...]:
+        """Everything that a run must compute."""
+        return (*self.outputs, *self.updates.values())
+
+    def nodes(self) -> list[Node]:
+        """Return every node once, inputs before users, in the depth-first order in which MXNet lists arguments."""
+        return topological(entry.node for entry in self.roots)
+
+    def dump(self) -> str:
+        """Return the graph as text, a line a node."""
+        names = numbered(self.nodes())
+        lines = []
+        for node, name in names.items():
+            ins = ", ".join(f"{names[e.node]}:{e.index}" if e.index else names[e.node] for e in node.inputs)
+            kind = node.op.name if node.op else "variable"
+            settings = f" {{{node.params}}}" if node.params is not None and str(node.params) else ""
+            types = " ".join(map(str, node.types))
+            lines.append(f"{name} = {kind}({ins}){settings} -> {types}".rstrip(" ->"))
+        lines.append("outputs: " + ", ".join(f"{names[e.node]}:{e.index}" for e in self.outputs))
+        lines += [f"update: {names[var]} <- {names[e.node]}:{e.index}" for var, e in self.updates.items()]
+        return "\n".join(lines)
+
+
+def topological(roots: Iterable[Node]) -> list[Node]:
+    """Return all nodes that the roots need, inputs first, each once; iterative, so that deep graphs are fine."""
+    order: list[Node] = []
+    seen: set[Node] = set()
+    for root in roots:
+        stack: list[tuple[Node, int]] = [(root, 0)] if root not in seen else []
+        seen.add(root)
+        while stack:
+            node, at = stack.pop()
+            if at < len(node.inputs):
+                stack.append((node, at + 1))
+                child = node.inputs[at].node
+                if child not in seen:
+                    seen.add(child)
+                    stack.append((child, 0))
+            else:
+                order.append(node)
+    return order
+
+
+def numbered(nodes: Sequence[Node]) -> dict[Node, str]:
+    """Return a readable name for each node that is unique within the list: variables keep theirs."""
+    return {node: (node.name if node.op is None else f"%{number}") for number, node in enumerate(nodes)}
+
+
+def rewrite(graph: Graph, visit: Callable[[Node, tuple[Entry, ...]], Sequence[Entry]]) -> Graph:
+    """Return the graph in which every node is replaced by what `visit(node, its rewritten inputs)` returns: an entry for each output."""
+    new: dict[Node, Sequence[Entry]] = {}
+    for node in graph.nodes():
+        new[node] = visit(node, tuple(new[e.node][e.index] for e in node.inputs))
+    return Graph(
+        tuple(new[e.node][e.index] for e in graph.outputs),
+        {new[var][0].node: new[e.node][e.index] for var, e in graph.updates.items()},
+    )
