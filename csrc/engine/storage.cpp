@@ -1,0 +1,264 @@
+// Buffers and their memory: reference counts, size classes, a pool of idle blocks for each context, its limits and statistics.
+// A small block is one allocation with its Buffer in front, a large one is mapped; both keep their Buffer while idle, so reuse costs one lock.
+// It refuses GPU memory: the driver's blocks come in by cymx_buffer_wrap.  Called through engine.h.
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+
+#include "engine/core.h"
+
+namespace cymx {
+namespace {
+
+constexpr int64_t first_classes_bytes = 256, apart_bytes = 256 << 10, mapped_bytes = 4 << 20, huge_page_bytes = 2 << 20;
+constexpr int64_t default_idle_bytes = 256 << 20;
+constexpr int32_t foreign = -1;
+static_assert(sizeof(Buffer) == 128, "a Buffer fills two cache lines");
+
+using Guard = std::lock_guard<SpinLock>;
+using Long = long long;
+
+// 64, 128, 192, 256, then four classes to each power of two: 320, 384, 448, 512, 640, ...
+int32_t class_of(int64_t bytes) {
+    const uint64_t last = bytes > 0 ? bytes - 1 : 0;
+    if (bytes <= first_classes_bytes) return static_cast<int32_t>(last / 64);
+    const int power = 63 - __builtin_clzll(last);
+    return static_cast<int32_t>(4 * (power - 8) + (last >> (power - 2)));
+}
+
+int64_t class_bytes(int32_t size_class) {
+    if (size_class < 4) return 64 * (size_class + 1);
+    return static_cast<int64_t>(5 + size_class % 4) << (size_class / 4 + 5);
+}
+
+int64_t physical_bytes() {
+    static const int64_t bytes = static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+    return bytes;
+}
+
+// Maps memory that starts at a huge page, so that the kernel can use them.
+void *map_pages(int64_t bytes) {
+    const size_t mapped = bytes + huge_page_bytes;
+    char *base = static_cast<char *>(mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    if (base == MAP_FAILED) return nullptr;
+    const size_t before = -reinterpret_cast<uintptr_t>(base) % huge_page_bytes, after = mapped - before - bytes;
+    if (before) munmap(base, before);
+    if (after) munmap(base + before + bytes, after);
+#ifdef MADV_HUGEPAGE
+    madvise(base + before, bytes, MADV_HUGEPAGE);
+#endif
+    return base + before;
+}
+
+void *allocate(size_t bytes) { return aligned_alloc(64, (bytes + 63) / 64 * 64); }
+
+Buffer *make_block(int32_t size_class) {
+    const int64_t bytes = class_bytes(size_class);
+    const bool apart = bytes >= apart_bytes;
+    void *memory = allocate(sizeof(Buffer) + (apart ? 0 : bytes));
+    if (!memory) return nullptr;
+    Buffer *block = new (memory) Buffer;
+    block->size_class = size_class;
+    block->data = !apart ? block + 1 : bytes >= mapped_bytes ? map_pages(bytes) : allocate(bytes);
+    if (block->data) return block;
+    free(block);
+    return nullptr;
+}
+
+void free_blocks(Buffer *block) {
+    while (block) {
+        Buffer *next = block->next_idle;
+        const int64_t bytes = class_bytes(block->size_class);
+        if (bytes >= mapped_bytes)
+            munmap(block->data, bytes);
+        else if (bytes >= apart_bytes)
+            free(block->data);
+        free(block);
+        block = next;
+    }
+}
+
+// Takes idle blocks out of the pool, largest first, until it holds at most `bytes`; the caller frees them outside the lock.
+Buffer *trim(Pool &pool, int64_t bytes) {
+    Buffer *freed = nullptr;
+    for (int32_t c = n_size_classes - 1; c >= 0 && pool.stats.pooled_bytes > bytes; --c)
+        while (pool.idle[c] && pool.stats.pooled_bytes > bytes) {
+            Buffer *block = pool.idle[c];
+            pool.idle[c] = block->next_idle;
+            pool.stats.pooled_bytes -= class_bytes(c);
+            block->next_idle = freed;
+            freed = block;
+        }
+    return freed;
+}
+
+int64_t idle_limit(const Pool &pool) {
+    return pool.idle_limit >= 0 ? pool.idle_limit : std::max(default_idle_bytes, pool.stats.peak_bytes / 4);
+}
+
+void give_live(Pool &pool, int64_t bytes) {
+    pool.stats.live_bytes += bytes;
+    if (pool.stats.live_bytes > pool.stats.peak_bytes) pool.stats.peak_bytes = pool.stats.live_bytes;
+}
+
+void start(Buffer *block, Context *context, int64_t bytes) {
+    block->bytes = bytes;
+    block->device_type = context->device_type;
+    block->device_id = context->device_id;
+    block->refs.store(1, std::memory_order_relaxed);
+    block->state.store(engine.free_word.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    block->poison = nullptr;
+    block->context = context;
+    block->first = block->last = nullptr;
+}
+
+cymx_buffer *out_of_memory(Context &context, int64_t bytes, cymx_error *err) {
+    cymx_storage_stats stats;
+    cymx_storage_get_stats(context.device_type, context.device_id, &stats);
+    fail(err, CYMX_OUT_OF_MEMORY, "out of memory on device type %d, id %d: asked for %lld bytes, with %lld bytes live and a limit of %lld bytes",
+         context.device_type, context.device_id, Long{bytes}, Long{stats.live_bytes},
+         Long{stats.limit_bytes ? stats.limit_bytes : physical_bytes()});
+    return nullptr;
+}
+
+// What the pool cannot give: makes room under the limit, then asks the system, the second time with an empty pool.
+Buffer *make_fresh(Context &context, int32_t size_class) {
+    for (int attempt = 0; attempt < 2; ++attempt) {
+        Buffer *freed;
+        {
+            Guard guard(context.lock);
+            const int64_t limit = context.pool.stats.limit_bytes;
+            const int64_t room = !limit ? INT64_MAX : std::max<int64_t>(0, limit - context.pool.stats.live_bytes);
+            freed = trim(context.pool, attempt ? 0 : room);
+        }
+        free_blocks(freed);
+        if (Buffer *block = make_block(size_class)) return block;
+    }
+    return nullptr;
+}
+
+void destroy(Buffer *block) {
+    if (block->poison) release_poison(block->poison);
+    if (block->size_class == foreign) {
+        if (block->free_fn) block->free_fn(block->owner);
+        free(block);
+        return;
+    }
+    Context &context = *block->context;
+    Pool &pool = context.pool;
+    Buffer *freed = nullptr;
+    {
+        Guard guard(context.lock);
+        pool.stats.live_bytes -= block->bytes;
+        pool.stats.pooled_bytes += class_bytes(block->size_class);
+        block->next_idle = pool.idle[block->size_class];
+        pool.idle[block->size_class] = block;
+        if (pool.stats.pooled_bytes > default_idle_bytes || pool.idle_limit >= 0) freed = trim(pool, idle_limit(pool));
+    }
+    if (freed) free_blocks(freed);
+}
+
+} // namespace
+} // namespace cymx
+
+using namespace cymx;
+
+cymx_buffer *cymx_buffer_new(int32_t device_type, int32_t device_id, int64_t bytes, cymx_error *err) {
+    if (bytes < 0) {
+        fail(err, CYMX_BAD_ARGUMENT, "a buffer of %lld bytes", Long{bytes});
+        return nullptr;
+    }
+    if (device_type == 2) {
+        fail(err, CYMX_UNSUPPORTED, "the CPU's storage makes no memory on gpu(%d)", device_id);
+        return nullptr;
+    }
+    Context &context = *find_context(device_type, device_id);
+    if (bytes > physical_bytes()) return out_of_memory(context, bytes, err);
+    const int32_t size_class = class_of(bytes);
+    Pool &pool = context.pool;
+    Buffer *block;
+    {
+        Guard guard(context.lock);
+        const int64_t limit = pool.stats.limit_bytes;
+        block = nullptr;
+        if (limit && pool.stats.live_bytes + bytes > limit) goto refused;
+        give_live(pool, bytes);
+        ++pool.stats.n_alloc;
+        block = pool.idle[size_class];
+        if (block) {
+            pool.idle[size_class] = block->next_idle;
+            pool.stats.pooled_bytes -= class_bytes(size_class);
+            ++pool.stats.n_pool_hits;
+        }
+    }
+    if (!block) block = make_fresh(context, size_class);
+    if (!block) {
+        Guard guard(context.lock);
+        pool.stats.live_bytes -= bytes;
+        --pool.stats.n_alloc;
+    }
+refused:
+    if (!block) return out_of_memory(context, bytes, err);
+    start(block, &context, bytes);
+    return block;
+}
+
+cymx_buffer *cymx_buffer_wrap(int32_t device_type, int32_t device_id, void *data, int64_t bytes, void (*free_fn)(void *), void *owner,
+                              cymx_error *err) {
+    void *memory = allocate(sizeof(Buffer));
+    if (!memory) {
+        fail(err, CYMX_OUT_OF_MEMORY, "out of memory while %lld foreign bytes were wrapped", Long{bytes});
+        return nullptr;
+    }
+    Buffer *block = new (memory) Buffer;
+    start(block, find_context(device_type, device_id), bytes);
+    block->size_class = foreign;
+    block->data = data;
+    block->free_fn = free_fn;
+    block->owner = owner;
+    return block;
+}
+
+void cymx_buffer_retain(cymx_buffer *buffer) { as_buffer(buffer)->refs.fetch_add(1, std::memory_order_relaxed); }
+
+void cymx_buffer_release(cymx_buffer *buffer) {
+    Buffer *block = as_buffer(buffer);
+    // A sole owner races with nobody and saves the atomic subtraction.
+    if (block->refs.load(std::memory_order_acquire) == 1 || block->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy(block);
+}
+
+void cymx_storage_get_stats(int32_t device_type, int32_t device_id, cymx_storage_stats *stats) {
+    Context &context = *find_context(device_type, device_id);
+    Guard guard(context.lock);
+    *stats = context.pool.stats;
+}
+
+void cymx_storage_set_limit(int32_t device_type, int32_t device_id, int64_t bytes) {
+    Context &context = *find_context(device_type, device_id);
+    Guard guard(context.lock);
+    context.pool.stats.limit_bytes = bytes;
+}
+
+void cymx_storage_set_idle_limit(int32_t device_type, int32_t device_id, int64_t bytes) {
+    Context &context = *find_context(device_type, device_id);
+    Buffer *freed;
+    {
+        Guard guard(context.lock);
+        context.pool.idle_limit = bytes;
+        freed = trim(context.pool, idle_limit(context.pool));
+    }
+    free_blocks(freed);
+}
+
+void cymx_storage_empty_cache(int32_t device_type, int32_t device_id) {
+    Context &context = *find_context(device_type, device_id);
+    Buffer *freed;
+    {
+        Guard guard(context.lock);
+        freed = trim(context.pool, 0);
+    }
+    free_blocks(freed);
+}

@@ -1,0 +1,53 @@
+# What other extensions cimport: Buffer, and the engine's C functions (they live in _engine only; engine/engine.h holds their contract).
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
+cdef extern from "cymx.h" nogil:
+    enum:
+        CYMX_OK
+        CYMX_FAILED
+        CYMX_BAD_ARGUMENT
+        CYMX_OUT_OF_MEMORY
+        CYMX_UNSUPPORTED
+        CYMX_TASK_SMALL
+
+    ctypedef struct cymx_error:
+        int32_t code
+        char message[1020]
+
+    ctypedef struct cymx_buffer:
+        void *data
+        int64_t bytes
+        int32_t device_type
+        int32_t device_id
+
+    ctypedef struct cymx_task:
+        int (*run)(void *arg, cymx_error *err) noexcept nogil
+        void (*drop)(void *arg) noexcept nogil
+        void *arg
+        cymx_buffer **reads
+        cymx_buffer **writes
+        int32_t n_reads
+        int32_t n_writes
+        int32_t device_type
+        int32_t device_id
+        const char *label
+        uint32_t flags
+
+cdef class Buffer:
+    cdef cymx_buffer *ptr
+    cdef bint readonly
+
+    # Takes over one reference; null must have been handled by the caller.
+    @staticmethod
+    cdef Buffer adopt(cymx_buffer *ptr)
+
+cdef cymx_buffer *buffer_new(int32_t device_type, int32_t device_id, int64_t nbytes, cymx_error *err) noexcept nogil
+cdef void buffer_retain(cymx_buffer *buffer) noexcept nogil
+cdef void buffer_release(cymx_buffer *buffer) noexcept nogil
+cdef int push(const cymx_task *task, cymx_error *err) noexcept nogil
+cdef int wait_to_read(cymx_buffer *buffer, cymx_error *err) noexcept nogil
+cdef int wait_to_write(cymx_buffer *buffer, cymx_error *err) noexcept nogil
+cdef void random_reserve(int32_t device_type, int32_t device_id, uint64_t n, uint64_t *seed, uint64_t *counter) noexcept nogil
+
+# Raises MemoryError for CYMX_OUT_OF_MEMORY, else MXNetError.
+cdef int raise_error(const cymx_error *err) except -1
