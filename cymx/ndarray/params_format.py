@@ -1,15 +1,18 @@
 """The bytes of a ``.params`` file, read into and written from NumPy arrays.
 
-Holds every layout that MXNet has written since 0.8: arrays of V1, V2 (with a storage type), V3 (NumPy shapes) and the layout before V1.  Refuses
-files whose sizes disagree with their length, before anything is allocated.  Knows neither NDArray nor devices.
-Called by: ndarray (``mx.nd.save``, ``mx.nd.load``), and whoever writes a file that must never be seen half written (``write_atomic``).
+Holds every layout that MXNet has written since 0.8: arrays of V1, V2 (with a storage type), V3 (NumPy shapes) and the
+layout before V1.  Refuses files whose sizes disagree with their length, before anything is allocated.  Knows neither
+NDArray nor devices.
+Called by: ndarray (``mx.nd.save``, ``mx.nd.load``), and whoever writes a file that must never be seen half written
+(``write_atomic``).
 
 A file, little endian throughout::
 
     u64 0x112    u64 0    u64 N    N arrays    u64 M (0 or N)    M names, each a u64 length and its UTF-8 bytes
 
-    array V2     u32 0xF993FAC9    i32 storage type    [shape of the values, if sparse]    shape    i32 device type    i32 device id
-                 i32 dtype flag    [i32 dtype flag and shape of each index array, if sparse]    values    [index arrays]
+    array V2     u32 0xF993FAC9    i32 storage type    [shape of the values, if sparse]    shape
+                 i32 device type    i32 device id    i32 dtype flag
+                 [i32 dtype flag and shape of each index array, if sparse]    values    [index arrays]
     array V3     as V2; a shape of no dimensions is a scalar, in V2 it is an empty NDArray, which ends there
     array V1     u32 0xF993FAC8    shape    i32 device type    i32 device id    i32 dtype flag    values
     before V1    as V1, but for its magic number: u32 number of dimensions, and each of them a u32
@@ -37,15 +40,15 @@ V1_MAGIC, V2_MAGIC, V3_MAGIC = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
 MAX_NDIM = 32  # what NumPy 1.26 can hold
 CPU = (1, 0)  # device type and id, as files hold them
 
-_STORAGE = {0: "default", 1: "row_sparse", 2: "csr"}
-_N_AUX = {"default": 0, "row_sparse": 1, "csr": 2}
+_STORAGE = ("default", "row_sparse", "csr")  # a type's place is its flag, and its number of index arrays too
 
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
     """Hold one array of a file.
 
-    values   dense: the array (any shape); row_sparse: the stored rows (R, ...); csr: the stored numbers (K,); None: an empty NDArray
+    values   dense: the array (any shape); row_sparse: the stored rows (R, ...); csr: the stored numbers (K,);
+             None: an empty NDArray
     stype    "default", "row_sparse" or "csr"
     shape    the whole array's shape; None takes it from values
     aux      row_sparse: (row indices (R,),); csr: (row starts (rows + 1,), column indices (K,)); int64
@@ -64,7 +67,7 @@ class Tensor:
 
 
 class _Reader:
-    """Walks a file's bytes; checks each piece against the bytes that remain, and tells where it stood when one does not fit."""
+    """Walk a file's bytes: check each piece against the bytes that remain, and tell where one does not fit."""
 
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
         self.bytes = memoryview(data).cast("B")
@@ -86,8 +89,9 @@ class _Reader:
 
     def count(self, what: str, item_bytes: int) -> int:
         n = self.number("Q", what)
-        if n * item_bytes > len(self.bytes) - self.at:
-            self.fail(f"{what} is {n}, but the {len(self.bytes) - self.at} bytes that remain hold {(len(self.bytes) - self.at) // item_bytes} at most")
+        remain = len(self.bytes) - self.at
+        if n * item_bytes > remain:
+            self.fail(f"{what} is {n}, but the {remain} bytes that remain hold {remain // item_bytes} at most")
         return n
 
     def dims(self, ndim: int, code: str, what: str) -> tuple[int, ...]:
@@ -119,8 +123,9 @@ class _Reader:
 def load_bytes(data: bytes | bytearray | memoryview) -> tuple[list[Tensor], list[str]]:
     """Read a file's bytes.  Returns its arrays and their names (none, or one for each array).
 
-    The arrays are read-only views of data, little endian and not always aligned: copy what must outlive it.  Bytes after the last name are ignored,
-    as MXNet does.  Raises MXNetError, with the array, the byte, what came and what was wanted, for anything else that does not fit.
+    The arrays are read-only views of data, little endian and not always aligned: copy what must outlive it. Bytes
+    after the last name are ignored, as MXNet does. Raises MXNetError, with the array, the byte, what came and what was
+    wanted, for anything else that does not fit.
     """
     r = _Reader(data)
     magic = r.number("Q", "magic number")
@@ -149,13 +154,12 @@ def load_bytes(data: bytes | bytearray | memoryview) -> tuple[list[Tensor], list
 
 def _load_tensor(r: _Reader) -> Tensor:
     magic = r.number("I", "magic number")
-    stype, stored = "default", None
+    n_aux, stored = 0, None
     if magic in (V2_MAGIC, V3_MAGIC):
-        flag = r.number("i", "storage type")
-        if flag not in _STORAGE:
-            r.fail(f"storage type is {flag}, expected one of {_STORAGE}")
-        stype = _STORAGE[flag]
-        if _N_AUX[stype]:
+        n_aux = r.number("i", "storage type")
+        if not 0 <= n_aux < len(_STORAGE):
+            r.fail(f"storage type is {n_aux}, expected 0 to {len(_STORAGE) - 1}")
+        if n_aux:
             stored = r.shape("shape of the values")
         shape = r.shape("shape")
     elif magic == V1_MAGIC:
@@ -168,19 +172,20 @@ def _load_tensor(r: _Reader) -> Tensor:
             f"a number of dimensions (0 to {MAX_NDIM})"
         )
     if not shape and magic != V3_MAGIC:
-        return Tensor(None, stype)
+        return Tensor(None, _STORAGE[n_aux])
     context = (r.number("i", "device type"), r.number("i", "device id"))
     dtype = r.dtype("dtype flag")
-    heads = [(r.dtype(f"dtype flag of index array {i}"), r.shape(f"shape of index array {i}")) for i in range(_N_AUX[stype])]
+    heads = [(r.dtype(f"dtype flag of index array {i}"), r.shape(f"shape of index array {i}")) for i in range(n_aux)]
     values = r.array(dtype, shape if stored is None else stored, "data")
     aux = tuple(r.array(*head, f"index array {i}") for i, head in enumerate(heads))
-    return Tensor(values, stype, shape, aux, context)
+    return Tensor(values, _STORAGE[n_aux], shape, aux, context)
 
 
 def dump_bytes(tensors: Sequence[Tensor], names: Sequence[str] = (), np_shape: bool = False) -> bytes:
-    """Write arrays, and their names (none, or one for each array), as MXNet 1.9.1 does: V2, or V3 where np_shape (NumPy shapes) is on.
+    """Write arrays and their names (none, or one each) as MXNet 1.9.1 does: V2, or V3 where np_shape is on.
 
-    Raises MXNetError for an array that the layout cannot hold: an empty one, a scalar without np_shape, a sparse one with it, an unknown dtype.
+    Raises MXNetError for an array that the layout cannot hold: an empty one, a scalar without np_shape, a sparse one
+    with it, an unknown dtype.
     """
     if len(names) not in (0, len(tensors)):
         raise MXNetError(f"save: {len(names)} names came for {len(tensors)} arrays, expected none or one for each")
@@ -201,13 +206,14 @@ def dump_bytes(tensors: Sequence[Tensor], names: Sequence[str] = (), np_shape: b
 def _dump_tensor(t: Tensor, np_shape: bool) -> list[bytes | memoryview]:
     if t.values is None or t.shape is None:
         raise MXNetError("is an empty NDArray, which has nothing to save")
-    if t.stype not in _N_AUX or len(t.aux) != _N_AUX[t.stype]:
-        raise MXNetError(f"storage type {t.stype!r} came with {len(t.aux)} index arrays, expected one of {_N_AUX}")
+    if t.stype not in _STORAGE or len(t.aux) != _STORAGE.index(t.stype):
+        wanted = ", ".join(f"{name} with {n}" for n, name in enumerate(_STORAGE))
+        raise MXNetError(f"storage type is {t.stype!r} with {len(t.aux)} index arrays, expected {wanted}")
     if np_shape and t.aux:
-        raise MXNetError(f"storage type is {t.stype!r}, expected 'default': with NumPy shapes a file holds dense arrays only")
+        raise MXNetError(f"storage type is {t.stype!r}; with NumPy shapes on, a file holds dense arrays only")
     if not np_shape and not t.shape:
         raise MXNetError("shape is (), expected one dimension or more: a file holds scalars only with NumPy shapes on")
-    head = [struct.pack("<Ii", V3_MAGIC if np_shape else V2_MAGIC, list(_N_AUX).index(t.stype))]
+    head = [struct.pack("<Ii", V3_MAGIC if np_shape else V2_MAGIC, len(t.aux))]
     if t.aux:
         head.append(_shape_bytes(t.values.shape))
     head += [_shape_bytes(t.shape), struct.pack("<3i", *t.context, _flag(t.values))]
@@ -229,9 +235,10 @@ def _data_bytes(array: np.ndarray) -> memoryview:
 
 
 def write_atomic(path: str | os.PathLike, data: bytes) -> None:
-    """Write data to path so that nobody ever reads a part of it: the old file stays whole until the new one, on disk, takes its name.
+    """Write data to path so that nobody reads a part of it: the new file takes the old one's name when it is whole.
 
-    Follows links and keeps the permissions of a file that is replaced; writes straight into what is no regular file.  Raises OSError.
+    Follows links and keeps the permissions of a file that is replaced; writes straight into what is no regular file.
+    Raises OSError.
     """
     target = os.path.realpath(path)
     if os.path.exists(target) and not os.path.isfile(target):

@@ -1,7 +1,8 @@
 """The text of a ``-symbol.json`` file, read into and written from plain dataclasses.
 
-Holds the layouts of every version since 0.8, the upgrades that bring an old graph to what MXNet 1.9.1 makes of it, and a writer of 1.9.1's own text.
-Refuses graphs with dangling entries, cycles or unknown fields.  Knows no operator: what it must ask about them comes in as callbacks.
+Holds the layouts of every version since 0.8, the upgrades that bring an old graph to what MXNet 1.9.1 makes of it, and
+a writer of 1.9.1's own text.  Refuses graphs with dangling entries, cycles or unknown fields.  Knows no operator: what
+it must ask about them comes in as callbacks.
 Called by: symbol (``load``, ``load_json``, ``tojson``, ``save``).
 """
 
@@ -22,14 +23,14 @@ HIDDEN_KEYS = ("ctx_group", "lr_mult", "wd_mult", "force_mirroring", "mirror_sta
 Entry = tuple[int, int, int]  # node, which of its outputs, version (1 where an auxiliary state was composed in, else 0)
 OpInputs = Callable[[str, dict[str, str]], Sequence[str]]  # (op, attrs) -> names of its inputs, auxiliary states last
 OpOutputs = Callable[[str, dict[str, str]], int]  # (op, attrs) -> number of its outputs, hidden ones too
-InputInit = Callable[[str, dict[str, str], int], "str | None"]  # (op, attrs, input's index) -> initializer of a variable there
+InputInit = Callable[[str, dict[str, str], int], "str | None"]  # (op, attrs, which input) -> its variable's initializer
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class JsonNode:
-    """Hold one node: op "null" is a variable; attrs are the operator's settings and the user's attributes, all text; inputs are entries."""
+    """Hold one node.  Op "null" is a variable; attrs are the operator's settings and the user's attributes, as text."""
 
     op: str
     name: str
@@ -45,7 +46,7 @@ class JsonNode:
 
 @dataclass(frozen=True)
 class JsonGraph:
-    """Hold a graph: nodes in an order that puts inputs first, its outputs as entries, and the file's own attributes ({name: [type, value]})."""
+    """Hold a graph: its nodes, its outputs as entries, and the file's own attributes ({name: [type, value]})."""
 
     nodes: tuple[JsonNode, ...]
     heads: tuple[Entry, ...]
@@ -60,24 +61,29 @@ class JsonGraph:
         return int(self.attrs["mxnet_version"][1]) if "mxnet_version" in self.attrs else FIRST_VERSION
 
 
-# ---- reading -----------------------------------------------------------------------------------------------------------------------------------
+# ---- reading --------------------------------------------------------------------------------------------------------
 
 
 def loads(text: str, op_inputs: OpInputs, input_init: InputInit | None = None) -> JsonGraph:
-    """Read a file's text, of any version, as MXNet 1.9.1 does: parse, order, upgrade.  Nodes that no head needs are dropped.
+    """Read a file's text, of any version, as MXNet 1.9.1 does.  Nodes that no head needs are dropped.
 
-    op_inputs and input_init are asked only about operators of old files.  Raises MXNetError that names the node and field in question.
+    op_inputs and input_init are asked only about operators of old files.  Raises MXNetError that names the node and
+    field in question.
     """
     graph = order(parse(text))
     if graph.version > VERSION:
-        _log.warning("this symbol was saved by version %s, newer than %s; it may be misread", _dotted(graph.version), _dotted(VERSION))
+        _log.warning(
+            "this symbol was saved by version %s, newer than %s; it may be misread",
+            _dotted(graph.version),
+            _dotted(VERSION),
+        )
     elif graph.version < VERSION:
         _log.info("upgrading a symbol that was saved by version %s", _dotted(graph.version))
     return order(upgrade(graph, op_inputs, input_init))
 
 
 def parse(text: str) -> JsonGraph:
-    """Read a file's text into a graph as it stands: entries get their version 0, `param` and `attr` join `attrs`.  Raises MXNetError."""
+    """Read a file's text into a graph as it stands; `param` and `attr` join `attrs`.  Raises MXNetError."""
     try:
         raw = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
@@ -86,13 +92,18 @@ def parse(text: str) -> JsonGraph:
 
 
 def _graph(raw: Any, where: str) -> JsonGraph:
-    fields = _fields(raw, where, {"nodes": list, "heads": list}, {"arg_nodes": list, "node_row_ptr": list, "attrs": dict})
+    fields = _fields(
+        raw, where, {"nodes": list, "heads": list}, {"arg_nodes": list, "node_row_ptr": list, "attrs": dict}
+    )
     nodes = tuple(_node(node, f"{where}: node {i}") for i, node in enumerate(fields["nodes"]))
     graph = JsonGraph(nodes, _entries(fields["heads"], f"{where}: heads"), _graph_attrs(fields.get("attrs", {}), where))
     for i in fields.get("arg_nodes", ()):
         if not _is_index(i) or i >= len(nodes) or not nodes[i].is_variable:
             raise MXNetError(f"{where}: arg_nodes has {i!r}, expected the index of a variable among {len(nodes)} nodes")
-    for source, entries in [("heads", graph.heads), *((f"node '{n.name}'", n.inputs + tuple((d, 0, 0) for d in n.control_deps)) for n in nodes)]:
+    for source, entries in [
+        ("heads", graph.heads),
+        *((f"node '{n.name}'", n.inputs + tuple((d, 0, 0) for d in n.control_deps)) for n in nodes),
+    ]:
         for entry in entries:
             if entry[0] >= len(nodes):
                 raise MXNetError(f"{where}: {source} refers to node {entry[0]}, but there are {len(nodes)}")
@@ -100,7 +111,8 @@ def _graph(raw: Any, where: str) -> JsonGraph:
 
 
 def _node(raw: Any, where: str) -> JsonNode:
-    optional = {"attrs": dict, "attr": dict, "param": dict, "control_deps": list, "backward_source_id": int, "subgraphs": list}
+    optional = {"attrs": dict, "attr": dict, "param": dict, "control_deps": list, "subgraphs": list}
+    optional["backward_source_id"] = int  # written before 0.9, of no use since
     fields = _fields(raw, where, {"op": str, "name": str, "inputs": list}, optional)
     where = f"{where} '{fields['name']}'"
     attrs = {**fields.get("param", {}), **fields.get("attr", {}), **fields.get("attrs", {})}
@@ -111,7 +123,9 @@ def _node(raw: Any, where: str) -> JsonNode:
     if not all(map(_is_index, deps)):
         raise MXNetError(f"{where}: control_deps is {deps!r}, expected node indices")
     subgraphs = tuple(_graph(g, f"{where}: subgraph {i}") for i, g in enumerate(fields.get("subgraphs", ())))
-    return JsonNode(fields["op"], fields["name"], attrs, _entries(fields["inputs"], f"{where}: inputs"), tuple(deps), subgraphs)
+    return JsonNode(
+        fields["op"], fields["name"], attrs, _entries(fields["inputs"], f"{where}: inputs"), tuple(deps), subgraphs
+    )
 
 
 def _fields(raw: Any, where: str, required: dict[str, type], optional: dict[str, type]) -> dict[str, Any]:
@@ -139,7 +153,7 @@ def _entries(raw: list, where: str) -> tuple[Entry, ...]:
 def _graph_attrs(raw: dict, where: str) -> dict[str, Any]:
     version = raw.get("mxnet_version", ["int", 0])
     if not isinstance(version, list) or len(version) != 2 or not _is_index(version[1]):
-        raise MXNetError(f"{where}: mxnet_version is {version!r}, expected [\"int\", number]")
+        raise MXNetError(f'{where}: mxnet_version is {version!r}, expected ["int", number]')
     return raw
 
 
@@ -151,11 +165,11 @@ def _dotted(version: int) -> str:
     return f"{version // 10000}.{version // 100 % 100}.{version % 100}"
 
 
-# ---- order -------------------------------------------------------------------------------------------------------------------------------------
+# ---- order ----------------------------------------------------------------------------------------------------------
 
 
 def order(graph: JsonGraph) -> JsonGraph:
-    """Put the nodes that the heads need into MXNet's order: depth first from the heads, inputs before their users, in the order of inputs.
+    """Put the nodes that the heads need into MXNet's order: depth first, inputs before their users.
 
     Raises MXNetError where a node needs itself.
     """
@@ -185,7 +199,9 @@ def order(graph: JsonGraph) -> JsonGraph:
     nodes = (graph.nodes[i] for i in kept)
     return replace(
         graph,
-        nodes=tuple(replace(n, inputs=moved(n.inputs), control_deps=tuple(new_index[d] for d in n.control_deps)) for n in nodes),
+        nodes=tuple(
+            replace(n, inputs=moved(n.inputs), control_deps=tuple(new_index[d] for d in n.control_deps)) for n in nodes
+        ),
         heads=moved(graph.heads),
     )
 
@@ -194,11 +210,11 @@ def _needs(node: JsonNode) -> Iterable[int]:
     return iter([*(entry[0] for entry in node.inputs), *node.control_deps])
 
 
-# ---- upgrades ----------------------------------------------------------------------------------------------------------------------------------
+# ---- upgrades -------------------------------------------------------------------------------------------------------
 
 
 def upgrade(graph: JsonGraph, op_inputs: OpInputs, input_init: InputInit | None = None) -> JsonGraph:
-    """Bring an ordered graph of an old version to what 1.9.1 would have written; new nodes come last, so order it again."""
+    """Bring an ordered graph of an old version to today's.  New nodes come last: order it again."""
     version = graph.version
     if version < VERSION:
         graph = hide_keys(graph, op_inputs)
@@ -212,7 +228,7 @@ def upgrade(graph: JsonGraph, op_inputs: OpInputs, input_init: InputInit | None 
 
 
 def hide_keys(graph: JsonGraph, op_inputs: OpInputs) -> JsonGraph:
-    """Rename `lr_mult` and its kind to `__lr_mult__`, and move a node's `weight_lr_mult` to the variable at its input `weight`."""
+    """Rename `lr_mult` and its kind to `__lr_mult__`; move a node's `weight_lr_mult` to the variable at `weight`."""
     attrs = [dict(node.attrs) for node in graph.nodes]
     for node, own in zip(graph.nodes, attrs, strict=True):
         found = [(text, key) for text in own for key in HIDDEN_KEYS if text.endswith(key)]
@@ -226,7 +242,9 @@ def hide_keys(graph: JsonGraph, op_inputs: OpInputs) -> JsonGraph:
     return replace(graph, nodes=tuple(replace(n, attrs=a) for n, a in zip(graph.nodes, attrs, strict=True)))
 
 
-def _variable_at(graph: JsonGraph, node: JsonNode, input_name: str, attrs: dict[str, str], op_inputs: OpInputs) -> int | None:
+def _variable_at(
+    graph: JsonGraph, node: JsonNode, input_name: str, attrs: dict[str, str], op_inputs: OpInputs
+) -> int | None:
     if node.is_variable:
         return None
     names = list(op_inputs(node.op, attrs))
@@ -238,7 +256,7 @@ def _variable_at(graph: JsonGraph, node: JsonNode, input_name: str, attrs: dict[
 
 
 def add_missing_inputs(graph: JsonGraph, op_inputs: OpInputs) -> JsonGraph:
-    """Add the variables that files before 0.9.0 left out (auxiliary states): named `node_input`, with a copy of the node's attributes."""
+    """Add the variables that files before 0.9.0 left out (auxiliary states), each with the node's attributes."""
     nodes = list(graph.nodes)
     for i, node in enumerate(graph.nodes):
         if node.is_variable:
@@ -251,7 +269,7 @@ def add_missing_inputs(graph: JsonGraph, op_inputs: OpInputs) -> JsonGraph:
 
 
 def set_initializers(graph: JsonGraph, input_init: InputInit) -> JsonGraph:
-    """Write down (0.9.4) the initializer that an operator wants for a variable at its input, where the variable names none."""
+    """Write down, as 0.9.4 began to, the initializer that an operator wants for its input, on variables without one."""
     attrs = [dict(node.attrs) for node in graph.nodes]
     for node in graph.nodes:
         for at, (i, _, _) in enumerate(node.inputs):
@@ -272,11 +290,11 @@ def free_argmax_axis(graph: JsonGraph) -> JsonGraph:
     return replace(graph, nodes=tuple(map(fixed, graph.nodes)))
 
 
-# ---- writing -----------------------------------------------------------------------------------------------------------------------------------
+# ---- writing --------------------------------------------------------------------------------------------------------
 
 
 def dumps(graph: JsonGraph, op_outputs: OpOutputs, np_shape: bool = False) -> str:
-    """Write the text that 1.9.1's `tojson()` gives for an ordered graph, byte for byte.  np_shape notes that NumPy shapes were on."""
+    """Write what 1.9.1's `tojson()` gives for an ordered graph.  np_shape notes that NumPy shapes were on."""
     flags = {"is_np_shape": 1} if np_shape else {}
     attrs = {key: _row([_text("int"), str(value)]) for key, value in {**flags, "mxnet_version": VERSION}.items()}
     return _dump_graph(graph, op_outputs, 0, {"attrs": _object(attrs, 1, multi=len(attrs) > 1)})

@@ -1,4 +1,4 @@
-"""A network that MXNet 1.9.1 trained and saved loads here and predicts the same, and comes back as it was when saved again."""
+"""A network that MXNet 1.9.1 trained and saved loads here, predicts the same, and is saved again as it was."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The text of -symbol.json files: every old version becomes what MXNet 1.9.1 makes of it, and is written as 1.9.1 writes it."""
+"""The text of -symbol.json files: every old version is read, and written, as MXNet 1.9.1 reads and writes it."""
 
 import json
 import logging
@@ -37,7 +37,11 @@ def op_outputs(op, attrs):
 
 
 def input_init(op, attrs, index):
-    known = {("BatchNorm", 3): '["zero", {}]', ("BatchNorm", 4): '["one", {}]', ("LeakyReLU", 1): '["Constant", {"value": 0.25}]'}
+    known = {
+        ("BatchNorm", 3): '["zero", {}]',
+        ("BatchNorm", 4): '["one", {}]',
+        ("LeakyReLU", 1): '["Constant", {"value": 0.25}]',
+    }
     return known.get((op, index))
 
 
@@ -64,14 +68,29 @@ def test_numpy_shapes_are_noted():
 def test_fields():
     graph = loads(read("v0800"), op_inputs, input_init)
     assert graph.version == 800
-    assert [graph.nodes[i].name for i in graph.arg_nodes] == ["data", "w", "bn_gamma", "bn_beta", "bn_moving_mean", "bn_moving_var", "slope"]
+    assert [graph.nodes[i].name for i in graph.arg_nodes] == [
+        "data",
+        "w",
+        "bn_gamma",
+        "bn_beta",
+        "bn_moving_mean",
+        "bn_moving_var",
+        "slope",
+    ]
     conv = next(n for n in graph.nodes if n.name == "c")
     assert conv.inputs == ((0, 0, 0), (1, 0, 0)) and conv.attrs["__ctx_group__"] == "g"
     assert "unused" not in [n.name for n in graph.nodes]
 
 
 def test_attribute_fields_join_and_the_users_win():
-    node = {"op": "null", "name": "x", "inputs": [], "param": {"a": "1", "b": "1"}, "attr": {"b": "2", "c": "2"}, "attrs": {"c": "3"}}
+    node = {
+        "op": "null",
+        "name": "x",
+        "inputs": [],
+        "param": {"a": "1", "b": "1"},
+        "attr": {"b": "2", "c": "2"},
+        "attrs": {"c": "3"},
+    }
     graph = parse(json.dumps({"nodes": [node], "heads": [[0, 0]]}))
     assert graph.nodes[0].attrs == {"a": "1", "b": "2", "c": "3"}
 
@@ -109,7 +128,13 @@ def test_a_deep_graph_needs_no_recursion():
 
 
 def test_a_newer_version_is_told(caplog):
-    text = json.dumps({"nodes": [{"op": "null", "name": "x", "inputs": []}], "heads": [[0, 0]], "attrs": {"mxnet_version": ["int", 20000]}})
+    text = json.dumps(
+        {
+            "nodes": [{"op": "null", "name": "x", "inputs": []}],
+            "heads": [[0, 0]],
+            "attrs": {"mxnet_version": ["int", 20000]},
+        }
+    )
     with caplog.at_level(logging.WARNING):
         loads(text, no_questions)
     assert "saved by version 2.0.0, newer than 1.9.1" in caplog.text
@@ -132,8 +157,14 @@ X = {"op": "null", "name": "x", "inputs": []}
         ({"nodes": [{**X, "speed": 1}], "heads": []}, "node 0: unknown field 'speed'"),
         ({"nodes": [{**X, "attrs": {"a": 1}}], "heads": []}, "node 0 'x': attribute 'a' is 1, expected text"),
         ({"nodes": [{"op": "exp", "name": "e", "inputs": [[7, 0, 0]]}], "heads": []}, "node 'e' refers to node 7"),
-        ({"nodes": [{"op": "exp", "name": "e", "inputs": [[0, 0, 0]]}], "heads": [[0, 0]]}, "node 'e' needs its own output"),
-        ({"nodes": [{**X, "subgraphs": [{"nodes": []}]}], "heads": []}, "node 0 'x': subgraph 0: field 'heads' is missing"),
+        (
+            {"nodes": [{"op": "exp", "name": "e", "inputs": [[0, 0, 0]]}], "heads": [[0, 0]]},
+            "node 'e' needs its own output",
+        ),
+        (
+            {"nodes": [{**X, "subgraphs": [{"nodes": []}]}], "heads": []},
+            "node 0 'x': subgraph 0: field 'heads' is missing",
+        ),
     ],
 )
 def test_damage_is_told(graph, problem):

@@ -1,4 +1,4 @@
-"""The bytes of .params files: what MXNet 1.9.1 wrote is read and written again byte for byte, and no damage reads past the end."""
+"""The bytes of .params files: what MXNet 1.9.1 wrote comes back byte for byte; no damage reads past the end."""
 
 import os
 import stat
@@ -59,7 +59,12 @@ def test_sparse():
     tensors, names = load_bytes(read("sparse"))
     by_name = dict(zip(names, tensors, strict=True))
     rows, csr, none = by_name["row_sparse"], by_name["csr"], by_name["no_rows"]
-    assert (rows.stype, rows.shape, rows.values.tolist(), rows.aux[0].tolist()) == ("row_sparse", (5, 2), [[1, 2], [3, 4]], [0, 3])
+    assert (rows.stype, rows.shape, rows.values.tolist(), rows.aux[0].tolist()) == (
+        "row_sparse",
+        (5, 2),
+        [[1, 2], [3, 4]],
+        [0, 3],
+    )
     assert (csr.stype, csr.shape, csr.values.tolist()) == ("csr", (3, 4), [1, 2, 3])
     assert [a.tolist() for a in csr.aux] == [[0, 1, 1, 3], [0, 2, 1]]
     assert (none.shape, none.values.shape, none.aux[0].shape) == ((3, 2), (0, 2), (0,))
@@ -74,7 +79,9 @@ def test_layouts_before_v2(name):
     assert tensors[0].context == {"v0": (2, 3), "v1": (1, 0)}[name]
 
 
-@pytest.mark.parametrize("head", [struct.pack("<I", 0), struct.pack("<Ii", 0xF993FAC8, 0), struct.pack("<Iii", 0xF993FAC9, 0, 0)])
+@pytest.mark.parametrize(
+    "head", [struct.pack("<I", 0), struct.pack("<Ii", 0xF993FAC8, 0), struct.pack("<Iii", 0xF993FAC9, 0, 0)]
+)
 def test_empty_arrays_hold_nothing(head):
     (tensor,), _ = load_bytes(array_file(head))
     assert tensor.values is None and tensor.shape is None
@@ -141,7 +148,10 @@ ONE = array_file(HEAD, struct.pack("<iq3i", 1, 1, 1, 0, 0), bytes(4))
         (array_file(HEAD, struct.pack("<2i", 2, 1)), "shape needs 16 bytes, but 12 remain"),
         (array_file(HEAD, struct.pack("<iq", 1, -4), bytes(99)), r"shape is \(-4,\)"),
         (array_file(HEAD, struct.pack("<i2q", 2, 0, 1 << 62), bytes(99)), "which no array can have"),
-        (array_file(HEAD, struct.pack("<i2q3i", 2, 1 << 28, 1 << 28, 1, 0, 0)), r"data \(float32, shape .* needs 288230376151711744 bytes, but 8 remain"),
+        (
+            array_file(HEAD, struct.pack("<i2q3i", 2, 1 << 28, 1 << 28, 1, 0, 0)),
+            r"data \(float32, shape .* needs 288230376151711744 bytes, but 8 remain",
+        ),
         (array_file(HEAD, struct.pack("<iq3i", 1, 1, 1, 0, 99), bytes(4)), "dtype flag is 99"),
         (ONE[:-8] + struct.pack("<Q", 1 << 40), "number of names is"),
         (ONE[:-8] + struct.pack("<3Q", 2, 0, 0), "names is 2, expected 0 or 1"),

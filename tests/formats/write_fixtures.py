@@ -1,4 +1,6 @@
-"""Write this folder's files with MXNet 1.9.1 itself: ``python write_fixtures.py``, in an environment that has it.  The tests only read them."""
+"""Write this folder's files with MXNet 1.9.1 itself: ``python write_fixtures.py``, in an environment that has it. The
+tests only read them.
+"""
 
 import json
 import struct
@@ -33,7 +35,10 @@ def write_checkpoint():
 
 def write_params():
     """Every dtype and storage type, with and without names, and the two layouts before V2."""
-    arrays = {name: mx.nd.array([[1, 0, 2], [3, 4, 5]]).astype(name) for name in "float32 float64 float16 uint8 int8 int32 int64 bool".split()}
+    arrays = {
+        name: mx.nd.array([[1, 0, 2], [3, 4, 5]]).astype(name)
+        for name in "float32 float64 float16 uint8 int8 int32 int64 bool".split()
+    }
     mx.nd.save(str(HERE / "dtypes.params"), arrays)
     mx.nd.save(str(HERE / "list.params"), [mx.nd.arange(3), mx.nd.ones((1, 2))])
     mx.nd.save(str(HERE / "single.params"), mx.nd.arange(3))
@@ -65,10 +70,22 @@ def old_graphs():
     nodes = [
         var("data", attr={"lr_mult": "5"}),
         var("w"),
-        {"op": "Convolution", "param": conv, "attr": {"ctx_group": "g", "weight_lr_mult": "3"}, "name": "c", "inputs": [[0, 0], [1, 0]]},
+        {
+            "op": "Convolution",
+            "param": conv,
+            "attr": {"ctx_group": "g", "weight_lr_mult": "3"},
+            "name": "c",
+            "inputs": [[0, 0], [1, 0]],
+        },
         var("bn_gamma", attr={"__wd_mult__": "0"}),
         var("bn_beta"),
-        {"op": "BatchNorm", "param": {"eps": "0.001"}, "attr": {"mirror_stage": "True"}, "name": "bn", "inputs": [[2, 0], [3, 0], [4, 0]]},
+        {
+            "op": "BatchNorm",
+            "param": {"eps": "0.001"},
+            "attr": {"mirror_stage": "True"},
+            "name": "bn",
+            "inputs": [[2, 0], [3, 0], [4, 0]],
+        },
         {"op": "argmax", "param": {"axis": "-1"}, "name": "am", "inputs": [[5, 0]]},
         var("slope"),
         {"op": "LeakyReLU", "param": {"act_type": "prelu"}, "name": "act", "inputs": [[5, 0], [7, 0]]},
@@ -82,7 +99,12 @@ def old_graphs():
     full = [{k: v for k, v in node.items() if k != "backward_source_id"} for node in full]
     for version in (900, 903, 904, 905, 10000, 10900):
         attrs = {"mxnet_version": ["int", version]}
-        graphs[f"v{version:04}"] = {"nodes": full, "arg_nodes": [0, 1, 3, 4, 7, 9, 10, 11], "heads": [[8, 0], [6, 0]], "attrs": attrs}
+        graphs[f"v{version:04}"] = {
+            "nodes": full,
+            "arg_nodes": [0, 1, 3, 4, 7, 9, 10, 11],
+            "heads": [[8, 0], [6, 0]],
+            "attrs": attrs,
+        }
     return graphs
 
 
@@ -95,7 +117,9 @@ def write_symbols():
     odd = mx.sym.Variable("odd", attr={"text": 'a"b\\c\td\né', "Z": "1", "a": "2"})
     parts = mx.sym.split(mx.sym.BatchNorm(many, name="bn"), num_outputs=12, axis=1, name="split")
     (HERE / "written.json").write_text(mx.sym.Group([*parts, odd]).tojson())
-    out, states = mx.sym.contrib.foreach(lambda x, s: (x + s[0], [x * 2]), mx.sym.Variable("x"), [mx.sym.Variable("state")])
+    out, states = mx.sym.contrib.foreach(
+        lambda x, s: (x + s[0], [x * 2]), mx.sym.Variable("x"), [mx.sym.Variable("state")]
+    )
     (HERE / "written-subgraph.json").write_text(mx.sym.Group([out, *states]).tojson())
     with mx.util.np_shape(True):
         (HERE / "written-np_shape.json").write_text(mx.sym.Variable("x").tojson())
