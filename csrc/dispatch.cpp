@@ -88,9 +88,11 @@ extern "C" const char *cymx_isa_supported(void) {
 }
 
 extern "C" cymx_kernel cymx_kernel_find(const char *name) {
-    if (cymx_kernel fast = cymx_onednn_find(name)) {
-        return fast;
-    }
+    cymx_kernel fast = cymx_onednn_find(name);
+    return fast ? fast : cymx_kernel_find_portable(name);
+}
+
+extern "C" cymx_kernel cymx_kernel_find_portable(const char *name) {
     if (selected) {
         for (const cymx_kernel_row *const *room = selected->rooms; *room; ++room) {
             for (const cymx_kernel_row *row = *room; row->name; ++row) {

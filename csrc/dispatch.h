@@ -14,6 +14,8 @@ const char *cymx_isa_name(void);
 const char *cymx_isa_supported(void);
 /* Null when there is no such kernel.  oneDNN's rows, where it is loaded and wanted, hide the portable ones of the same name. */
 cymx_kernel cymx_kernel_find(const char *name);
+/* The same without oneDNN: what its rows fall back to. */
+cymx_kernel cymx_kernel_find_portable(const char *name);
 
 /* The number by which a map program names the functor `name` of include/cymx/map.h, or -1.  Defined in functors.cpp. */
 int cymx_functor_find(const char *name);

@@ -1,0 +1,61 @@
+// Matrix products.  a (..., M, K) or (..., K, M), b (..., K, N) or (..., N, K) -> c (..., M, N), row-major; a's and b's batches may each be one matrix.
+//
+// Floats of 16 bits are summed in float32; integers wrap.  K = 0 gives zeros.  Reads a and b, writes c, which aliases neither.
+// Refuses mixed types and shapes that do not fit.  Called through csrc/dispatch.cpp.
+#include "cymx/params.h"
+#include "gemm.h"
+#include "table.h"
+
+namespace {
+
+struct Product {
+    i64 batch, a_batch, b_batch, m, n, k;
+};
+
+i64 count(const cymx_tensor &t, int32_t n_dims) {
+    i64 total = 1;
+    for (int32_t i = 0; i < n_dims; ++i) {
+        total *= t.shape[i];
+    }
+    return total;
+}
+
+template <class T> bool product(const Product &s, const T *a, const T *b, T *c, bool transpose_a, bool transpose_b) {
+    const i64 a_size = s.m * s.k, b_size = s.k * s.n, c_size = s.m * s.n;
+    const bool by_matrix = s.batch >= omp_get_max_threads() && s.batch > 1;
+    const bool parallel = s.batch * c_size * s.k > 100000;
+    bool done = true;
+#pragma omp parallel for schedule(dynamic) if (by_matrix && parallel) reduction(&& : done)
+    for (i64 x = 0; x < s.batch; ++x) {
+        const T *ax = a + (s.a_batch == 1 ? 0 : x) * a_size, *bx = b + (s.b_batch == 1 ? 0 : x) * b_size;
+        const Strided<T> ra = transpose_a ? strided(ax, 1, s.m) : strided(ax, s.k, 1);
+        const Strided<T> rb = transpose_b ? strided(bx, s.k, 1) : strided(bx, 1, s.n);
+        const Output<T> rc = {c + x * c_size, s.n, NO_INNER, 0, nullptr};
+        done = gemm(s.m, s.n, 0, s.k, ra, rb, rc, parallel && !by_matrix) && done;
+    }
+    return done;
+}
+
+int matmul(const cymx_args *args) {
+    const cymx_tensor &a = args->in[0], &b = args->in[1], &c = args->out[0];
+    const auto &p = *static_cast<const cymx::matmul_params *>(args->params);
+    if (args->n_in != 2 || args->n_out != 1 || a.ndim < 2 || b.ndim < 2 || c.ndim < 2 || a.dtype != b.dtype || a.dtype != c.dtype) {
+        return fail(args->err, CYMX_BAD_ARGUMENT, "wants two matrices, or batches of them, of one type");
+    }
+    const Product s = {count(c, c.ndim - 2),     count(a, a.ndim - 2),  count(b, b.ndim - 2), c.shape[c.ndim - 2],
+                       c.shape[c.ndim - 1], a.shape[a.ndim - (p.transpose_a ? 2 : 1)]};
+    if (a.shape[a.ndim - (p.transpose_a ? 1 : 2)] != s.m || b.shape[b.ndim - (p.transpose_b ? 2 : 1)] != s.n ||
+        b.shape[b.ndim - (p.transpose_b ? 1 : 2)] != s.k || (s.a_batch != 1 && s.a_batch != s.batch) || (s.b_batch != 1 && s.b_batch != s.batch)) {
+        return fail(args->err, CYMX_BAD_ARGUMENT, "the shapes of a, b and c do not fit each other");
+    }
+    return for_number(a.dtype, args->err, [&](auto zero) {
+        using T = decltype(zero);
+        const bool done = product(s, static_cast<const T *>(a.data), static_cast<const T *>(b.data), static_cast<T *>(c.data), p.transpose_a != 0,
+                                  p.transpose_b != 0);
+        return done ? int(CYMX_OK) : fail(args->err, CYMX_OUT_OF_MEMORY, "no memory for packed blocks");
+    });
+}
+
+} // namespace
+
+CYMX_ROWS(matmul, {"matmul", matmul})

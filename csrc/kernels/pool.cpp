@@ -1,0 +1,210 @@
+// Pooling over windows of 1 to 3 spatial dimensions: maximum, average, sum, p-norm.
+//
+// pool_fwd  x (N, C, *S) -> y (N, C, *P)        pool_bwd  dy (N, C, *P), x, y -> dx (N, C, *S)
+// As MXNet 1.9.1 has it: an average over the padding too divides by the window clipped to S + 2 pad_lo, so that a 'full' window's overhang never counts;
+// windows with nothing inside give 0 (the lowest finite number for a maximum); NaN never wins a maximum; its gradient goes to the first maximum;
+// the p-norm takes no absolute values.  16-bit floats are summed in float32.  dx aliases no input.  Called through csrc/dispatch.cpp.
+#include <float.h>
+#include <stdlib.h>
+
+#include "cast.h"
+#include "cymx/math.h"
+#include "cymx/params.h"
+#include "table.h"
+
+namespace {
+
+using cymx::pool_params;
+
+// Always three spatial dimensions; unused ones lead and have extent 1.
+struct Geometry {
+    i64 images, in[3], out[3], kernel[3], stride[3], pad[3], n_in, n_out, p;
+    bool count_pad;
+};
+
+// The part of one output's window that lies inside the image, and what an average over it divides by.
+struct Window {
+    i64 lo[3], hi[3], size;
+};
+
+Window window(const Geometry &s, const i64 at[3]) {
+    Window w;
+    i64 padded = 1, inside = 1;
+    for (int d = 0; d < 3; ++d) {
+        const i64 lo = at[d] * s.stride[d] - s.pad[d], hi = lo + s.kernel[d], end = s.in[d] + s.pad[d];
+        padded *= (hi < end ? hi : end) - lo;
+        w.lo[d] = lo > 0 ? lo : 0;
+        w.hi[d] = hi < s.in[d] ? hi : s.in[d];
+        w.hi[d] = w.hi[d] > w.lo[d] ? w.hi[d] : w.lo[d];
+        inside *= w.hi[d] - w.lo[d];
+    }
+    w.size = inside == 0 ? 0 : s.count_pad ? padded : inside;
+    return w;
+}
+
+template <class A> A lowest();
+template <> float lowest() { return -FLT_MAX; }
+template <> double lowest() { return -DBL_MAX; }
+
+template <class A> A power(A x, i64 n) { return n == 1 ? x : n == 2 ? x * x : x * x * x; }
+template <class A> A root(A x, i64 n) { return n == 1 ? x : n == 2 ? cymx::m::sqrt(x) : cymx::m::cbrt(x); }
+
+// Calls f(index of the element) over a window, in row-major order.
+template <class F> inline void each(const Geometry &s, const Window &w, F &&f) {
+    for (i64 z = w.lo[0]; z < w.hi[0]; ++z) {
+        for (i64 h = w.lo[1]; h < w.hi[1]; ++h) {
+            for (i64 x = w.lo[2]; x < w.hi[2]; ++x) {
+                f((z * s.in[1] + h) * s.in[2] + x);
+            }
+        }
+    }
+}
+
+// Calls f(index of the output, its window) over one image's outputs.
+template <class F> inline void each_window(const Geometry &s, F &&f) {
+    i64 at[3], o = 0;
+    for (at[0] = 0; at[0] < s.out[0]; ++at[0]) {
+        for (at[1] = 0; at[1] < s.out[1]; ++at[1]) {
+            for (at[2] = 0; at[2] < s.out[2]; ++at[2], ++o) {
+                f(o, window(s, at));
+            }
+        }
+    }
+}
+
+template <int KIND, class T> void image_forward(const Geometry &s, const T *x, T *y) {
+    using A = wide_t<T>;
+    each_window(s, [&](i64 o, const Window &w) {
+        A sum = KIND == cymx::POOL_MAX ? lowest<A>() : A(0);
+        each(s, w, [&](i64 i) {
+            const A v = widen(x[i]);
+            if (KIND == cymx::POOL_MAX) {
+                sum = v > sum ? v : sum;
+            } else {
+                sum += KIND == cymx::POOL_LP ? power(v, s.p) : v;
+            }
+        });
+        sum = KIND == cymx::POOL_AVG && w.size ? sum / A(w.size) : KIND == cymx::POOL_LP ? root(sum, s.p) : sum;
+        y[o] = narrow<T>(sum);
+    });
+}
+
+// dx is float32 or wider and starts at zero.
+template <int KIND, class T> void image_backward(const Geometry &s, const T *dy, const T *x, const T *y, wide_t<T> *dx) {
+    using A = wide_t<T>;
+    each_window(s, [&](i64 o, const Window &w) {
+        const A g = widen(dy[o]);
+        if (KIND == cymx::POOL_MAX) {
+            if (w.size == 0) {
+                return;
+            }
+            i64 best = (w.lo[0] * s.in[1] + w.lo[1]) * s.in[2] + w.lo[2];
+            A top = lowest<A>();
+            each(s, w, [&](i64 i) {
+                const A v = widen(x[i]);
+                best = v > top ? i : best;
+                top = v > top ? v : top;
+            });
+            dx[best] += g;
+        } else if (KIND == cymx::POOL_LP && s.p > 1) {
+            const A norm = widen(y[o]);
+            each(s, w, [&](i64 i) { dx[i] += norm != 0 ? g * power(widen(x[i]) / norm, s.p - 1) : A(0); });
+        } else {
+            const A share = KIND == cymx::POOL_AVG && w.size ? g / A(w.size) : g;
+            each(s, w, [&](i64 i) { dx[i] += share; });
+        }
+    });
+}
+
+bool measure(const pool_params &p, const cymx_tensor &x, const cymx_tensor &y, Geometry &s) {
+    if (p.n < 1 || p.n > 3 || x.ndim != p.n + 2 || y.ndim != x.ndim || x.shape[0] != y.shape[0] || x.shape[1] != y.shape[1] || x.dtype != y.dtype ||
+        (p.kind == cymx::POOL_LP && (p.p < 1 || p.p > 3))) {
+        return false;
+    }
+    s.images = x.shape[0] * x.shape[1], s.n_in = s.n_out = 1, s.p = p.p, s.count_pad = p.count_include_pad != 0;
+    for (i64 d = 0; d < 3; ++d) {
+        const i64 at = d - (3 - p.n);
+        const bool used = at >= 0;
+        s.in[d] = used ? x.shape[2 + at] : 1, s.out[d] = used ? y.shape[2 + at] : 1, s.kernel[d] = used ? p.kernel[at] : 1;
+        s.stride[d] = used ? p.stride[at] : 1, s.pad[d] = used ? p.pad_lo[at] : 0;
+        if (s.stride[d] < 1 || s.kernel[d] < 1 || s.pad[d] < 0) {
+            return false;
+        }
+        s.n_in *= s.in[d], s.n_out *= s.out[d];
+    }
+    return true;
+}
+
+template <int KIND, class T> void forward(const Geometry &s, const T *x, T *y) {
+#pragma omp parallel for schedule(static) if (s.images * s.n_out > 10000)
+    for (i64 i = 0; i < s.images; ++i) {
+        image_forward<KIND>(s, x + i * s.n_in, y + i * s.n_out);
+    }
+}
+
+template <int KIND, class T> bool backward(const Geometry &s, const T *dy, const T *x, const T *y, T *dx) {
+    using A = wide_t<T>;
+    bool done = true;
+#pragma omp parallel if (s.images * s.n_in > 10000) reduction(&& : done)
+    {
+        A *sums = static_cast<A *>(malloc(size_t(s.n_in + 1) * sizeof(A)));
+        done = sums != nullptr;
+#pragma omp for schedule(static)
+        for (i64 i = 0; i < s.images; ++i) {
+            if (!sums) {
+                continue;
+            }
+            memset(sums, 0, size_t(s.n_in) * sizeof(A));
+            image_backward<KIND>(s, dy + i * s.n_out, x + i * s.n_in, y + i * s.n_out, sums);
+            for (i64 j = 0; j < s.n_in; ++j) {
+                dx[i * s.n_in + j] = narrow<T>(sums[j]);
+            }
+        }
+        free(sums);
+    }
+    return done;
+}
+
+int pool_fwd(const cymx_args *args) {
+    const cymx_tensor &x = args->in[0], &y = args->out[0];
+    const pool_params &p = *static_cast<const pool_params *>(args->params);
+    Geometry s;
+    if (!measure(p, x, y, s)) {
+        return fail(args->err, CYMX_BAD_ARGUMENT, "the shapes or types of x and y do not fit, or p is none of 1, 2, 3");
+    }
+    return for_float(x.dtype, args->err, [&](auto zero) {
+        using T = decltype(zero);
+        const T *px = static_cast<const T *>(x.data);
+        T *py = static_cast<T *>(y.data);
+        switch (p.kind) {
+        case cymx::POOL_MAX: forward<cymx::POOL_MAX>(s, px, py); break;
+        case cymx::POOL_AVG: forward<cymx::POOL_AVG>(s, px, py); break;
+        case cymx::POOL_SUM: forward<cymx::POOL_SUM>(s, px, py); break;
+        default: forward<cymx::POOL_LP>(s, px, py); break;
+        }
+        return int(CYMX_OK);
+    });
+}
+
+int pool_bwd(const cymx_args *args) {
+    const cymx_tensor &dy = args->in[0], &x = args->in[1], &y = args->in[2], &dx = args->out[0];
+    const pool_params &p = *static_cast<const pool_params *>(args->params);
+    Geometry s;
+    if (args->n_in != 3 || !measure(p, x, y, s) || !measure(p, dx, dy, s) || dx.dtype != x.dtype) {
+        return fail(args->err, CYMX_BAD_ARGUMENT, "the shapes or types of dy, x, y and dx do not fit, or p is none of 1, 2, 3");
+    }
+    return for_float(x.dtype, args->err, [&](auto zero) {
+        using T = decltype(zero);
+        const T *pd = static_cast<const T *>(dy.data), *px = static_cast<const T *>(x.data), *py = static_cast<const T *>(y.data);
+        T *to = static_cast<T *>(dx.data);
+        const bool done = p.kind == cymx::POOL_MAX   ? backward<cymx::POOL_MAX>(s, pd, px, py, to)
+                          : p.kind == cymx::POOL_AVG ? backward<cymx::POOL_AVG>(s, pd, px, py, to)
+                          : p.kind == cymx::POOL_SUM ? backward<cymx::POOL_SUM>(s, pd, px, py, to)
+                                                     : backward<cymx::POOL_LP>(s, pd, px, py, to);
+        return done ? int(CYMX_OK) : fail(args->err, CYMX_OUT_OF_MEMORY, "no memory for the sums of one image");
+    });
+}
+
+} // namespace
+
+CYMX_ROWS(pool, {"pool_fwd", pool_fwd}, {"pool_bwd", pool_bwd})
