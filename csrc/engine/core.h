@@ -8,9 +8,9 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "engine/engine.h"
 
@@ -119,7 +119,7 @@ struct Engine {
     bool naive = false, stopped = false, joining = false;
     int64_t pending = 0, queue_limit = 1024;
     Lane naive_lane; // tasks pushed inside a task that holds what they need; run by whoever frees it
-    std::deque<Poison *> errors;
+    std::vector<Poison *> errors; // that no wait has returned, oldest first
     SpinLock contexts_lock; // taken to make a context and to seed all; inside the mutex, outside a context's lock
     std::atomic<Context *> contexts{nullptr};
     uint64_t seed = 0;
@@ -144,6 +144,7 @@ int push_in_pusher(Task *task, Lock &lock);
 void run_deferred();
 
 // error.cpp
+const char *device_name(int32_t device_type);
 int fail(cymx_error *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 Poison *make_poison(const char *label, int code, const cymx_error &error);
 void release_poison(Poison *poison);

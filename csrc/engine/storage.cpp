@@ -99,11 +99,6 @@ int64_t idle_limit(const Pool &pool) {
     return pool.idle_limit >= 0 ? pool.idle_limit : std::max(default_idle_bytes, pool.stats.peak_bytes / 4);
 }
 
-void give_live(Pool &pool, int64_t bytes) {
-    pool.stats.live_bytes += bytes;
-    if (pool.stats.live_bytes > pool.stats.peak_bytes) pool.stats.peak_bytes = pool.stats.live_bytes;
-}
-
 void start(Buffer *block, Context *context, int64_t bytes) {
     block->bytes = bytes;
     block->device_type = context->device_type;
@@ -115,11 +110,9 @@ void start(Buffer *block, Context *context, int64_t bytes) {
     block->first = block->last = nullptr;
 }
 
-cymx_buffer *out_of_memory(Context &context, int64_t bytes, cymx_error *err) {
-    cymx_storage_stats stats;
-    cymx_storage_get_stats(context.device_type, context.device_id, &stats);
-    fail(err, CYMX_OUT_OF_MEMORY, "out of memory on device type %d, id %d: asked for %lld bytes, with %lld bytes live and a limit of %lld bytes",
-         context.device_type, context.device_id, Long{bytes}, Long{stats.live_bytes},
+cymx_buffer *out_of_memory(const Context &context, const cymx_storage_stats &stats, int64_t bytes, cymx_error *err) {
+    fail(err, CYMX_OUT_OF_MEMORY, "out of memory on %s(%d): asked for %lld bytes, with %lld bytes live and a limit of %lld bytes",
+         device_name(context.device_type), context.device_id, Long{bytes}, Long{stats.live_bytes},
          Long{stats.limit_bytes ? stats.limit_bytes : physical_bytes()});
     return nullptr;
 }
@@ -176,38 +169,41 @@ cymx_buffer *cymx_buffer_new(int32_t device_type, int32_t device_id, int64_t byt
         return nullptr;
     }
     Context &context = *find_context(device_type, device_id);
-    if (bytes > physical_bytes()) return out_of_memory(context, bytes, err);
-    const int32_t size_class = class_of(bytes);
     Pool &pool = context.pool;
+    cymx_storage_stats &stats = pool.stats;
+    const bool absurd = bytes > physical_bytes(); // the system might promise it all the same
+    const int32_t size_class = absurd ? 0 : class_of(bytes);
     Buffer *block;
     {
         Guard guard(context.lock);
-        const int64_t limit = pool.stats.limit_bytes;
-        block = nullptr;
-        if (limit && pool.stats.live_bytes + bytes > limit) goto refused;
-        give_live(pool, bytes);
-        ++pool.stats.n_alloc;
+        if (absurd || (stats.limit_bytes && stats.live_bytes + bytes > stats.limit_bytes)) return out_of_memory(context, stats, bytes, err);
+        stats.live_bytes += bytes;
+        stats.peak_bytes = std::max(stats.peak_bytes, stats.live_bytes);
+        ++stats.n_alloc;
         block = pool.idle[size_class];
         if (block) {
             pool.idle[size_class] = block->next_idle;
-            pool.stats.pooled_bytes -= class_bytes(size_class);
-            ++pool.stats.n_pool_hits;
+            stats.pooled_bytes -= class_bytes(size_class);
+            ++stats.n_pool_hits;
         }
     }
     if (!block) block = make_fresh(context, size_class);
     if (!block) {
         Guard guard(context.lock);
-        pool.stats.live_bytes -= bytes;
-        --pool.stats.n_alloc;
+        stats.live_bytes -= bytes;
+        --stats.n_alloc;
+        return out_of_memory(context, stats, bytes, err);
     }
-refused:
-    if (!block) return out_of_memory(context, bytes, err);
     start(block, &context, bytes);
     return block;
 }
 
 cymx_buffer *cymx_buffer_wrap(int32_t device_type, int32_t device_id, void *data, int64_t bytes, void (*free_fn)(void *), void *owner,
                               cymx_error *err) {
+    if (bytes < 0 || (bytes && !data)) {
+        fail(err, CYMX_BAD_ARGUMENT, "%lld foreign bytes at %p", Long{bytes}, data);
+        return nullptr;
+    }
     void *memory = allocate(sizeof(Buffer));
     if (!memory) {
         fail(err, CYMX_OUT_OF_MEMORY, "out of memory while %lld foreign bytes were wrapped", Long{bytes});
@@ -216,7 +212,7 @@ cymx_buffer *cymx_buffer_wrap(int32_t device_type, int32_t device_id, void *data
     Buffer *block = new (memory) Buffer;
     start(block, find_context(device_type, device_id), bytes);
     block->size_class = foreign;
-    block->data = data;
+    block->data = data ? data : block;
     block->free_fn = free_fn;
     block->owner = owner;
     return block;

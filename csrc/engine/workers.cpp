@@ -123,7 +123,7 @@ int push_to_worker(Task *task, Lock &lock, cymx_error *err) {
         try {
             lane.worker = new std::thread(work, std::ref(lane));
         } catch (const std::exception &exception) {
-            return fail(err, CYMX_FAILED, "no worker thread for device type %d, id %d: %s", task->call.device_type, task->call.device_id,
+            return fail(err, CYMX_FAILED, "no worker thread for %s(%d): %s", device_name(task->call.device_type), task->call.device_id,
                         exception.what());
         }
     }
