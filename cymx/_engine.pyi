@@ -1,6 +1,7 @@
-from collections.abc import Buffer as ByteSource
 from collections.abc import Callable, Sequence
 from typing import final
+
+from typing_extensions import Buffer as ByteSource
 
 @final
 class Buffer:

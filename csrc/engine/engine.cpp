@@ -2,6 +2,8 @@
 // engine.h proves why no wakeup is lost.  Called through engine.h, by workers.cpp and naive.cpp.
 #include "engine/engine.h"
 
+#include <cxxabi.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -163,6 +165,10 @@ void run_call(const cymx_task &call) {
             code = fail(&error, CYMX_OUT_OF_MEMORY, "out of memory");
         } catch (const std::exception &exception) {
             code = fail(&error, CYMX_FAILED, "%s", exception.what());
+#ifdef __GLIBCXX__
+        } catch (const abi::__forced_unwind &) {
+            throw; // the thread is being ended, as Python ends daemon threads that ask for the GIL too late
+#endif
         } catch (...) {
             code = fail(&error, CYMX_FAILED, "an unknown C++ exception");
         }
