@@ -3,7 +3,7 @@
     python examples/train_digits.py [--out FOLDER]
 
 A perceptron must reach 0.96 and a LeNet-style network 0.98 accuracy on the 360 digits kept for the test; the exit
-status is 1 if one does not. Checkpoints (mlp-symbol.json, mlp-0030.params, ...) go to FOLDER, which is `digits` by
+status is 1 if one does not.  Checkpoints (mlp-symbol.json, mlp-0030.params, ...) go to FOLDER, which is `digits` by
 default; MXNet 1.9.1 reads them as well.
 """
 
@@ -31,9 +31,7 @@ def mlp():
 
 
 def lenet():
-    """Return two blocks of convolution, batch norm, relu and pooling, and two fully connected layers with dropout
-    between.
-    """
+    """Return two blocks of convolution, batch norm, relu and pooling, then dropout between two dense layers."""
     net = mx.sym.Variable("data")
     for i, n in enumerate((32, 64), start=1):
         net = mx.sym.Convolution(net, kernel=(3, 3), pad=(1, 1), num_filter=n, name=f"conv{i}")
@@ -73,7 +71,7 @@ def train(name, out):
         optimizer=optimizer,
         optimizer_params=settings,
         num_epoch=n_epochs,
-        batch_end_callback=mx.callback.LiveProgressBar(n_batches * n_epochs, desc=name),
+        batch_end_callback=mx.callback.LiveProgressBar(batch_size, total=n_batches, label=name),
     )
     seconds = time.perf_counter() - start
 
