@@ -102,7 +102,8 @@ CYMX_FN float sigmoid(float x) {
     c = c > 40.0f ? 40.0f : c;
     ExpParts e = exp_parts(-c);
     i32 n = e.n < 120 ? e.n : 120;
-    float s = power_of_two(n), y = 1.0f / ((1.0f + s) + s * e.p) * power_of_two(n - e.n);
+    float s = power_of_two(n), w = n < 24 ? (1.0f + s) + s * e.p : s + (s * e.p + 1.0f); // the sum in brackets is exact or small
+    float y = 1.0f / w * power_of_two(n - e.n);
     return x == x ? y : x;
 }
 CYMX_FN float tanh(float x) {

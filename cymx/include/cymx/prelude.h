@@ -34,19 +34,23 @@ CYMX_FN float float_of(u32 x) { return __builtin_bit_cast(float, x); }
 CYMX_FN double double_of(u64 x) { return __builtin_bit_cast(double, x); }
 #endif
 
-template <class T> struct limits; // of the floating types only: what a reduction or a special value starts from
+template <class T> struct limits; // what a maximum or a minimum starts from, and the special values of floats
 template <> struct limits<float> {
     static CYMX_FN float infinity() { return float_of(0x7f800000u); }
     static CYMX_FN float nan() { return float_of(0x7fc00000u); }
+    static CYMX_FN float lowest() { return -infinity(); }
+    static CYMX_FN float highest() { return infinity(); }
 };
 template <> struct limits<double> {
     static CYMX_FN double infinity() { return double_of(0x7ff0000000000000ull); }
     static CYMX_FN double nan() { return double_of(0x7ff8000000000000ull); }
+    static CYMX_FN double lowest() { return -infinity(); }
+    static CYMX_FN double highest() { return infinity(); }
 };
-
-template <class T> struct is_floating { static constexpr bool value = false; };
-template <> struct is_floating<float> { static constexpr bool value = true; };
-template <> struct is_floating<double> { static constexpr bool value = true; };
+template <> struct limits<i64> {
+    static CYMX_FN i64 lowest() { return (i64)0x8000000000000000ull; }
+    static CYMX_FN i64 highest() { return 0x7fffffffffffffffll; }
+};
 
 // The type in which a sum of T may overflow: unsigned for integers, so that they wrap, and T itself for floats.
 template <class T> struct wrapping { using type = T; };

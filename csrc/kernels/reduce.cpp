@@ -1,0 +1,357 @@
+// reduce_sum, reduce_prod, reduce_max, reduce_min over any set of axes, and argmax, argmin over one axis or all (axis -1).
+//
+// Layout: the input's neighbouring axes of one kind are merged, so that kept and reduced dimensions alternate; what is done depends on the innermost one.
+// Sums of 1,024 elements run in 32 lanes and are joined pairwise (float32: in float64), so errors stay those of pairwise summation.  The work is cut by
+// shapes alone: results do not depend on the number of threads.  nan wins every maximum and minimum.  The output holds the kept axes in order.
+// Refuses an empty maximum or minimum.  Called by: sum, mean, max, norm and what is composed of them, gradients of broadcasts.
+#include <stdlib.h>
+
+#include "cymx/params.h"
+#include "cymx/reduce.h"
+#include "table.h"
+#include "types.h"
+
+namespace {
+
+constexpr i64 block_elements = 1024, n_lanes = 32, n_columns = 256, column_rows = 32, piece_elements = 1 << 15, max_pieces = 64;
+constexpr i64 parallel_elements = 1 << 15;
+
+// Some of the input's dimensions, with strides in elements.
+struct Dims {
+    int n = 0;
+    i64 size[CYMX_MAX_NDIM], stride[CYMX_MAX_NDIM];
+    i64 count() const {
+        i64 c = 1;
+        for (int d = 0; d < n; ++d) {
+            c *= size[d];
+        }
+        return c;
+    }
+    i64 offset(i64 index) const {
+        i64 at = 0;
+        for (int d = n - 1; d > 0; --d) {
+            at += index % size[d] * stride[d];
+            index /= size[d];
+        }
+        return n ? at + index * stride[0] : 0;
+    }
+};
+
+struct Layout {
+    Dims kept, reduced; // without the innermost
+    i64 inner;
+    bool inner_reduced;
+};
+
+Layout merge_axes(const cymx_tensor &x, i64 mask) {
+    i64 size[CYMX_MAX_NDIM + 1];
+    bool reduced[CYMX_MAX_NDIM + 1];
+    int n = 0;
+    for (i32 d = 0; d < x.ndim; ++d) {
+        bool r = mask >> d & 1;
+        if (x.shape[d] == 1) {
+            continue;
+        }
+        if (n && reduced[n - 1] == r) {
+            size[n - 1] *= x.shape[d];
+        } else {
+            size[n] = x.shape[d];
+            reduced[n++] = r;
+        }
+    }
+    if (n == 0) {
+        size[n] = 1;
+        reduced[n++] = true;
+    }
+    Layout l;
+    l.inner = size[n - 1];
+    l.inner_reduced = reduced[n - 1];
+    i64 stride[CYMX_MAX_NDIM + 1];
+    stride[n - 1] = 1;
+    for (int d = n - 2; d >= 0; --d) {
+        stride[d] = stride[d + 1] * size[d + 1];
+    }
+    for (int d = 0; d < n - 1; ++d) {
+        Dims &dims = reduced[d] ? l.reduced : l.kept;
+        dims.size[dims.n] = size[d];
+        dims.stride[dims.n++] = stride[d];
+    }
+    return l;
+}
+
+// Joins values pairwise as they come, as a binary counter carries.
+template <class R, class W> struct Pairwise {
+    W level[48];
+    u64 count = 0;
+    void add(W v) {
+        int i = 0;
+        for (u64 c = count++; c & 1; c >>= 1) {
+            v = R::join(level[i++], v);
+        }
+        level[i] = v;
+    }
+    W get() const {
+        W v = R::template start<W>();
+        int i = 0;
+        for (u64 c = count; c; c >>= 1, ++i) {
+            v = c & 1 ? R::join(level[i], v) : v;
+        }
+        return v;
+    }
+};
+
+// Joins n <= block_elements contiguous elements.
+template <class R, class T> Lane<T> reduce_block(const T *x, i64 n) {
+    using L = Lane<T>;
+    L lanes[n_lanes];
+    i64 i = 0;
+    if (n < n_lanes) {
+        L v = R::template start<L>();
+        for (; i < n; ++i) {
+            v = R::join(v, to_lane(x[i]));
+        }
+        return v;
+    }
+    for (i64 k = 0; k < n_lanes; ++k) {
+        lanes[k] = to_lane(x[k]);
+    }
+    for (i = n_lanes; i + n_lanes <= n; i += n_lanes) {
+        for (i64 k = 0; k < n_lanes; ++k) {
+            lanes[k] = R::join(lanes[k], to_lane(x[i + k]));
+        }
+    }
+    for (i64 k = 0; i + k < n; ++k) {
+        lanes[k] = R::join(lanes[k], to_lane(x[i + k]));
+    }
+    for (i64 width = n_lanes / 2; width; width /= 2) {
+        for (i64 k = 0; k < width; ++k) {
+            lanes[k] = R::join(lanes[k], lanes[k + width]);
+        }
+    }
+    return lanes[0];
+}
+
+// How many pieces each of n_tasks reductions of n elements is cut into: by the shape alone.
+i64 piece_count(i64 n_tasks, i64 n) {
+    i64 pieces = n / piece_elements < max_pieces ? n / piece_elements : max_pieces;
+    return n_tasks >= 16 || pieces < 2 ? 1 : pieces;
+}
+
+// The innermost dimension is reduced: each output joins runs of contiguous elements.
+template <class R, class T> int reduce_runs(const cymx_args *args, const Layout &l, const T *x, T *y) {
+    using W = Total<T>;
+    const i64 n_out = l.kept.count(), run_blocks = (l.inner + block_elements - 1) / block_elements, units = l.reduced.count() * run_blocks;
+    const i64 pieces = piece_count(n_out, l.reduced.count() * l.inner), total = n_out * l.reduced.count() * l.inner;
+    W *partial = pieces > 1 ? (W *)malloc(sizeof(W) * n_out * pieces) : nullptr;
+    if (pieces > 1 && !partial) {
+        return fail(args, CYMX_OUT_OF_MEMORY, "no memory for %lld partial results", n_out * pieces);
+    }
+#pragma omp parallel for schedule(static) if (total > parallel_elements)
+    for (i64 task = 0; task < n_out * pieces; ++task) {
+        i64 o = task / pieces, piece = task % pieces, end = units * (piece + 1) / pieces;
+        const T *from = x + l.kept.offset(o);
+        Pairwise<R, W> joined;
+        for (i64 u = units * piece / pieces; u < end; ++u) {
+            i64 run = u / run_blocks, start = u % run_blocks * block_elements, left = l.inner - start;
+            joined.add((W)reduce_block<R>(from + l.reduced.offset(run) + start, left < block_elements ? left : block_elements));
+        }
+        if (partial) {
+            partial[task] = joined.get();
+        } else {
+            y[o] = Stored<T>::of(joined.get());
+        }
+    }
+    for (i64 o = 0; partial && o < n_out; ++o) {
+        Pairwise<R, W> joined;
+        for (i64 piece = 0; piece < pieces; ++piece) {
+            joined.add(partial[o * pieces + piece]);
+        }
+        y[o] = Stored<T>::of(joined.get());
+    }
+    free(partial);
+    return CYMX_OK;
+}
+
+// Joins rows [begin, end) of n <= n_columns columns into total.
+template <class R, class T> void reduce_rows(const T *x, const Dims &rows, i64 begin, i64 end, i64 n, Total<T> *total) {
+    using L = Lane<T>;
+    using W = Total<T>;
+    L part[n_columns];
+    for (i64 k = 0; k < n; ++k) {
+        total[k] = R::template start<W>();
+    }
+    for (i64 r = begin; r < end;) {
+        i64 stop = r + column_rows < end ? r + column_rows : end;
+        for (i64 k = 0; k < n; ++k) {
+            part[k] = R::template start<L>();
+        }
+        for (; r < stop; ++r) {
+            const T *row = x + rows.offset(r);
+            for (i64 k = 0; k < n; ++k) {
+                part[k] = R::join(part[k], to_lane(row[k]));
+            }
+        }
+        for (i64 k = 0; k < n; ++k) {
+            total[k] = R::join(total[k], (W)part[k]);
+        }
+    }
+}
+
+// The innermost dimension is kept: rows are joined, column by column.
+template <class R, class T> int reduce_columns(const cymx_args *args, const Layout &l, const T *x, T *y) {
+    using W = Total<T>;
+    const i64 n_rows = l.reduced.count(), n_outer = l.kept.count(), strips = (l.inner + n_columns - 1) / n_columns;
+    const i64 tasks = n_outer * strips, pieces = piece_count(tasks, n_rows * (l.inner < n_columns ? l.inner : n_columns));
+    W *partial = pieces > 1 ? (W *)malloc(sizeof(W) * tasks * pieces * n_columns) : nullptr;
+    if (pieces > 1 && !partial) {
+        return fail(args, CYMX_OUT_OF_MEMORY, "no memory for %lld partial rows", tasks * pieces);
+    }
+#pragma omp parallel for schedule(static) if (n_outer * n_rows * l.inner > parallel_elements)
+    for (i64 t = 0; t < tasks * pieces; ++t) {
+        i64 task = t / pieces, piece = t % pieces, outer = task / strips, start = task % strips * n_columns;
+        i64 left = l.inner - start, n = left < n_columns ? left : n_columns;
+        W own[n_columns], *total = partial ? partial + t * n_columns : own;
+        reduce_rows<R>(x + l.kept.offset(outer) + start, l.reduced, n_rows * piece / pieces, n_rows * (piece + 1) / pieces, n, total);
+        if (!partial) {
+            T *to = y + outer * l.inner + start;
+            for (i64 k = 0; k < n; ++k) {
+                to[k] = Stored<T>::of(total[k]);
+            }
+        }
+    }
+    for (i64 i = 0; partial && i < n_outer * l.inner; ++i) {
+        const W *from = partial + (i / l.inner * strips + i % l.inner / n_columns) * pieces * n_columns + i % l.inner % n_columns;
+        Pairwise<R, W> joined;
+        for (i64 piece = 0; piece < pieces; ++piece) {
+            joined.add(from[piece * n_columns]);
+        }
+        y[i] = Stored<T>::of(joined.get());
+    }
+    free(partial);
+    return CYMX_OK;
+}
+
+template <class R> int reduce(const cymx_args *args) {
+    const cymx_tensor &x = args->in[0], &y = args->out[0];
+    const i64 mask = ((const reduce_params *)args->params)->mask;
+    i64 n_kept = 1;
+    for (i32 d = 0; d < x.ndim; ++d) {
+        n_kept *= mask >> d & 1 ? 1 : x.shape[d];
+    }
+    if (y.dtype != x.dtype || element_count(y) != n_kept) {
+        return fail(args, CYMX_BAD_ARGUMENT, "the output has %lld elements of dtype %lld, expected %lld of dtype %lld", element_count(y), y.dtype,
+                    n_kept, x.dtype);
+    }
+    if (n_kept == 0) {
+        return CYMX_OK;
+    }
+    const bool empty = element_count(x) == 0;
+    if (empty && !R::has_empty) {
+        return fail(args, CYMX_BAD_ARGUMENT, "the maximum or minimum of no elements does not exist: a reduced axis has length 0");
+    }
+    return for_dtype(args, x.dtype, [&](auto type) {
+        using T = decltype(type);
+        T *out = (T *)y.data;
+        if (empty) {
+            for (i64 i = 0; i < n_kept; ++i) {
+                out[i] = Stored<T>::of(R::template start<Total<T>>());
+            }
+            return int(CYMX_OK);
+        }
+        const Layout l = merge_axes(x, mask);
+        return l.inner_reduced ? reduce_runs<R>(args, l, (const T *)x.data, out) : reduce_columns<R>(args, l, (const T *)x.data, out);
+    });
+}
+
+// ---- argmax, argmin -------------------------------------------------------------------------------------------------------------------------------
+
+template <class T> void store_index(const cymx_tensor &y, i64 at, i64 index) { ((T *)y.data)[at] = From<T>::of((double)index); }
+
+typedef void (*StoreIndex)(const cymx_tensor &y, i64 at, i64 index);
+
+// The first index of the best of n elements.
+template <class R, class T> i64 arg_run(const T *x, i64 n) {
+    using L = Lane<T>;
+    L best = to_lane(x[0]);
+    i64 at = 0;
+    for (i64 start = 0; start < n; start += block_elements) { // a block is searched only when it holds something better
+        i64 count = n - start < block_elements ? n - start : block_elements;
+        L v = reduce_block<R>(x + start, count);
+        if (start == 0 || R::beats(v, best)) {
+            best = v;
+            at = start;
+            while (R::beats(best, to_lane(x[at]))) {
+                ++at;
+            }
+        }
+    }
+    return at;
+}
+
+// The same for each of n <= n_columns columns.
+template <class R, class T> void arg_columns(const T *x, i64 n_rows, i64 stride, i64 n, i64 *at) {
+    using L = Lane<T>;
+    L best[n_columns];
+    for (i64 k = 0; k < n; ++k) {
+        best[k] = to_lane(x[k]);
+        at[k] = 0;
+    }
+    for (i64 r = 1; r < n_rows; ++r) {
+        const T *row = x + r * stride;
+        for (i64 k = 0; k < n; ++k) {
+            L v = to_lane(row[k]);
+            bool better = R::beats(v, best[k]);
+            best[k] = better ? v : best[k];
+            at[k] = better ? r : at[k];
+        }
+    }
+}
+
+template <class R> int arg_reduce(const cymx_args *args) {
+    const cymx_tensor &x = args->in[0], &y = args->out[0];
+    const i64 axis = ((const axis_params *)args->params)->axis;
+    if (axis >= x.ndim || axis < -1) {
+        return fail(args, CYMX_BAD_ARGUMENT, "axis %lld is out of range for %lld dimensions", axis, x.ndim);
+    }
+    i64 n_outer = 1, n_rows = axis < 0 ? element_count(x) : x.shape[axis], inner = 1;
+    for (i32 d = 0; axis >= 0 && d < x.ndim; ++d) {
+        (d < axis ? n_outer : inner) *= d == axis ? 1 : x.shape[d];
+    }
+    if (element_count(y) != n_outer * inner) {
+        return fail(args, CYMX_BAD_ARGUMENT, "the output has %lld elements, expected %lld", element_count(y), n_outer * inner);
+    }
+    if (n_rows == 0 && n_outer * inner != 0) {
+        return fail(args, CYMX_BAD_ARGUMENT, "the largest or smallest of no elements has no index: the axis has length 0");
+    }
+    StoreIndex store = nullptr;
+    if (int code = for_dtype(args, y.dtype, [&](auto type) {
+            store = store_index<decltype(type)>;
+            return int(CYMX_OK);
+        })) {
+        return code;
+    }
+    return for_dtype(args, x.dtype, [&](auto type) {
+        using T = decltype(type);
+        const T *from = (const T *)x.data;
+        const i64 strips = (inner + n_columns - 1) / n_columns;
+#pragma omp parallel for schedule(static) if (n_outer * n_rows * inner > parallel_elements)
+        for (i64 task = 0; task < n_outer * strips; ++task) {
+            i64 outer = task / strips, start = task % strips * n_columns, n = inner - start < n_columns ? inner - start : n_columns;
+            i64 at[n_columns];
+            if (inner == 1) {
+                at[0] = arg_run<R>(from + outer * n_rows, n_rows);
+            } else {
+                arg_columns<R>(from + outer * n_rows * inner + start, n_rows, inner, n, at);
+            }
+            for (i64 k = 0; k < n; ++k) {
+                store(y, outer * inner + start + k, at[k]);
+            }
+        }
+        return int(CYMX_OK);
+    });
+}
+
+} // namespace
+
+CYMX_ROWS(reduce, {"reduce_sum", reduce<reducer::sum>}, {"reduce_prod", reduce<reducer::prod>}, {"reduce_max", reduce<reducer::max>},
+          {"reduce_min", reduce<reducer::min>}, {"argmax", arg_reduce<reducer::max>}, {"argmin", arg_reduce<reducer::min>})
