@@ -33,7 +33,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from cymx.base import DTYPE_FLAGS, DTYPE_NAMES, NUMPY_DTYPES, MXNetError, dtype_name
+from ..base import DTYPE_FLAGS, DTYPE_NAMES, NUMPY_DTYPES, MXNetError, dtype_name
 
 LIST_MAGIC = 0x112
 V1_MAGIC, V2_MAGIC, V3_MAGIC = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
@@ -123,8 +123,8 @@ class _Reader:
 def load_bytes(data: bytes | bytearray | memoryview) -> tuple[list[Tensor], list[str]]:
     """Read a file's bytes.  Returns its arrays and their names (none, or one for each array).
 
-    The arrays are read-only views of data, little endian and not always aligned: copy what must outlive it. Bytes
-    after the last name are ignored, as MXNet does. Raises MXNetError, with the array, the byte, what came and what was
+    The arrays are read-only views of data, little endian and not always aligned: copy what must outlive it.  Bytes
+    after the last name are ignored, as MXNet does.  Raises MXNetError, with the array, the byte, what came and what was
     wanted, for anything else that does not fit.
     """
     r = _Reader(data)
@@ -195,7 +195,7 @@ def dump_bytes(tensors: Sequence[Tensor], names: Sequence[str] = (), np_shape: b
         try:
             parts += _dump_tensor(tensor, np_shape)
         except MXNetError as error:
-            raise MXNetError(f"{label}: {error}") from None
+            raise type(error)(f"{label}: {error}") from None
     parts.append(struct.pack("<Q", len(names)))
     for name in names:
         raw = name.encode()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cymx.base import MXNetError
+from ..base import MXNetError
 
 VERSION = 10901  # of the files that are written: 1.9.1
 FIRST_VERSION = 800  # files before 0.9 do not tell theirs
@@ -72,11 +72,7 @@ def loads(text: str, op_inputs: OpInputs, input_init: InputInit | None = None) -
     """
     graph = order(parse(text))
     if graph.version > VERSION:
-        _log.warning(
-            "this symbol was saved by version %s, newer than %s; it may be misread",
-            _dotted(graph.version),
-            _dotted(VERSION),
-        )
+        _log.warning("this symbol was saved by version %s, newer than 1.9.1; it may be misread", _dotted(graph.version))
     elif graph.version < VERSION:
         _log.info("upgrading a symbol that was saved by version %s", _dotted(graph.version))
     return order(upgrade(graph, op_inputs, input_init))
@@ -100,13 +96,11 @@ def _graph(raw: Any, where: str) -> JsonGraph:
     for i in fields.get("arg_nodes", ()):
         if not _is_index(i) or i >= len(nodes) or not nodes[i].is_variable:
             raise MXNetError(f"{where}: arg_nodes has {i!r}, expected the index of a variable among {len(nodes)} nodes")
-    for source, entries in [
-        ("heads", graph.heads),
-        *((f"node '{n.name}'", n.inputs + tuple((d, 0, 0) for d in n.control_deps)) for n in nodes),
-    ]:
-        for entry in entries:
-            if entry[0] >= len(nodes):
-                raise MXNetError(f"{where}: {source} refers to node {entry[0]}, but there are {len(nodes)}")
+    needed = [("heads", [head[0] for head in graph.heads]), *((f"node '{n.name}'", _needs(n)) for n in nodes)]
+    for source, indices in needed:
+        for i in indices:
+            if i >= len(nodes):
+                raise MXNetError(f"{where}: {source} refers to node {i}, but there are {len(nodes)}")
     return graph
 
 
@@ -176,7 +170,7 @@ def order(graph: JsonGraph) -> JsonGraph:
     new_index: dict[int, int] = {}
     kept: list[int] = []
     for head in graph.heads:
-        stack = [] if head[0] in new_index else [(head[0], _needs(graph.nodes[head[0]]))]
+        stack = [] if head[0] in new_index else [(head[0], iter(_needs(graph.nodes[head[0]])))]
         open_nodes = {head[0]}
         while stack:
             i, needs = stack[-1]
@@ -184,7 +178,7 @@ def order(graph: JsonGraph) -> JsonGraph:
                 if j in open_nodes:
                     raise MXNetError(f"symbol file: node '{graph.nodes[j].name}' needs its own output")
                 if j not in new_index:
-                    stack.append((j, _needs(graph.nodes[j])))
+                    stack.append((j, iter(_needs(graph.nodes[j]))))
                     open_nodes.add(j)
                     break
             else:
@@ -206,8 +200,8 @@ def order(graph: JsonGraph) -> JsonGraph:
     )
 
 
-def _needs(node: JsonNode) -> Iterable[int]:
-    return iter([*(entry[0] for entry in node.inputs), *node.control_deps])
+def _needs(node: JsonNode) -> list[int]:
+    return [*(entry[0] for entry in node.inputs), *node.control_deps]
 
 
 # ---- upgrades -------------------------------------------------------------------------------------------------------
@@ -317,8 +311,8 @@ def _dump_graph(graph: JsonGraph, op_outputs: OpOutputs, depth: int, more: dict[
 def _dump_node(node: JsonNode, op_outputs: OpOutputs, depth: int) -> str:
     fields = {"op": _text(node.op), "name": _text(node.name)}
     if node.attrs:
-        by_bytes = sorted(node.attrs.items(), key=lambda item: item[0].encode())
-        fields["attrs"] = _object({key: _text(value) for key, value in by_bytes}, depth + 1, multi=len(by_bytes) > 1)
+        attrs = {key: _text(value) for key, value in sorted(node.attrs.items())}
+        fields["attrs"] = _object(attrs, depth + 1, multi=len(attrs) > 1)
     fields["inputs"] = _entry_array(node.inputs, depth + 1)
     if node.control_deps:
         fields["control_deps"] = _numbers(node.control_deps, depth + 1)
