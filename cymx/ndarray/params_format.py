@@ -231,7 +231,7 @@ def _flag(array: np.ndarray) -> int:
 
 
 def _data_bytes(array: np.ndarray) -> memoryview:
-    return memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 def write_atomic(path: str | os.PathLike, data: bytes) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -104,10 +104,15 @@ def _graph(raw: Any, where: str) -> JsonGraph:
     return graph
 
 
+_NODE_OPTIONS: dict[str, type] = {
+    **dict.fromkeys(("attrs", "attr", "param"), dict),
+    **dict.fromkeys(("control_deps", "subgraphs"), list),
+    "backward_source_id": int,  # written before 0.9, of no use since
+}
+
+
 def _node(raw: Any, where: str) -> JsonNode:
-    optional = {"attrs": dict, "attr": dict, "param": dict, "control_deps": list, "subgraphs": list}
-    optional["backward_source_id"] = int  # written before 0.9, of no use since
-    fields = _fields(raw, where, {"op": str, "name": str, "inputs": list}, optional)
+    fields = _fields(raw, where, {"op": str, "name": str, "inputs": list}, _NODE_OPTIONS)
     where = f"{where} '{fields['name']}'"
     attrs = {**fields.get("param", {}), **fields.get("attr", {}), **fields.get("attrs", {})}
     for key, value in attrs.items():
@@ -122,7 +127,7 @@ def _node(raw: Any, where: str) -> JsonNode:
     )
 
 
-def _fields(raw: Any, where: str, required: dict[str, type], optional: dict[str, type]) -> dict[str, Any]:
+def _fields(raw: Any, where: str, required: Mapping[str, type], optional: Mapping[str, type]) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise MXNetError(f"{where}: {raw!r:.60} came, expected an object")
     for key, value in raw.items():
