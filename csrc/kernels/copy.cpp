@@ -352,7 +352,7 @@ int pad(const cymx_args *args) {
         return CYMX_OK;
     }
     return for_dtype(args, x.dtype, [&](auto type) {
-        pad_rows(x, y, p, From<decltype(type)>::of(p.value));
+        pad_rows(x, y, p, convert<decltype(type)>(p.value));
         return int(CYMX_OK);
     });
 }

@@ -278,7 +278,7 @@ int read_inputs(const cymx_args *args, i64 ndim, const i64 *shape, const i64 *st
         Input &in = p->inputs[i];
         bool half = is_half(t.dtype);
         if (!half && (t.dtype < 0 || t.dtype >= n_types)) {
-            return fail(args, CYMX_UNSUPPORTED, "map: input %lld has dtype %lld, which no register holds", i, t.dtype);
+            return fail(args, CYMX_UNSUPPORTED, "input %lld has dtype %lld, which no register holds", i, t.dtype);
         }
         in.data = (const char *)t.data;
         in.dtype = t.dtype;
@@ -299,24 +299,24 @@ int read_instructions(const cymx_args *args, const i64 *words, i64 n_instr, Prog
     for (i64 i = 0; i < n_instr; ++i, ++reg, words += 5) {
         i64 functor = words[0], dtype = words[1];
         if (functor < 0 || functor > functor_cast || dtype < 0 || dtype >= n_types) {
-            return fail(args, CYMX_BAD_ARGUMENT, "map: instruction %lld names functor %lld with dtype %lld, which do not exist", i, functor, dtype);
+            return fail(args, CYMX_BAD_ARGUMENT, "instruction %lld names functor %lld with dtype %lld, which do not exist", i, functor, dtype);
         }
         i64 arity = functor == functor_cast ? 1 : functors[functor].arity;
         Step &step = p->steps[i];
         for (i64 s = 0; s < 3; ++s) {
             i64 src = s < arity ? words[2 + s] : words[2];
             if (src < 0 || src >= reg) {
-                return fail(args, CYMX_BAD_ARGUMENT, "map: instruction %lld reads register %lld, which is not set before it", i, src);
+                return fail(args, CYMX_BAD_ARGUMENT, "instruction %lld reads register %lld, which is not set before it", i, src);
             }
             if (functor != functor_cast && p->dtype[src] != dtype) {
-                return fail(args, CYMX_BAD_ARGUMENT, "map: instruction %lld computes in dtype %lld but reads a register of dtype %lld", i, dtype,
+                return fail(args, CYMX_BAD_ARGUMENT, "instruction %lld computes in dtype %lld but reads a register of dtype %lld", i, dtype,
                             p->dtype[src]);
             }
             step.src[s] = (u8)src;
         }
         step.fn = functor == functor_cast ? casts[dtype][p->dtype[step.src[0]]] : functors[functor].blocks[dtype];
         if (!step.fn) {
-            return fail(args, CYMX_UNSUPPORTED, "map: functor %lld of instruction %lld does not compute in dtype %lld", functor, i, dtype);
+            return fail(args, CYMX_UNSUPPORTED, "functor %lld of instruction %lld does not compute in dtype %lld", functor, i, dtype);
         }
         step.dst = (u8)reg;
         p->dtype[reg] = (u8)dtype;
@@ -341,10 +341,10 @@ int place_registers(const cymx_args *args, const i64 *stores, Program *p) {
         i64 r = stores[k];
         const cymx_tensor &out = args->out[k];
         if (r < 0 || r >= p->n_regs) {
-            return fail(args, CYMX_BAD_ARGUMENT, "map: output %lld takes register %lld, which does not exist", k, r);
+            return fail(args, CYMX_BAD_ARGUMENT, "output %lld takes register %lld, which does not exist", k, r);
         }
         if (out.dtype != p->dtype[r] && !(is_half(out.dtype) && p->dtype[r] == CYMX_FLOAT32)) {
-            return fail(args, CYMX_BAD_ARGUMENT, "map: output %lld has dtype %lld but takes a register of dtype %lld", k, out.dtype, p->dtype[r]);
+            return fail(args, CYMX_BAD_ARGUMENT, "output %lld has dtype %lld but takes a register of dtype %lld", k, out.dtype, p->dtype[r]);
         }
         bool in_output = r >= first_step && direct[r] < 0 && !is_half(out.dtype);
         for (i64 i = 0; in_output && i < p->n_in; ++i) { // an input in the same memory must be dead by then
@@ -505,7 +505,7 @@ void run_parallel(const cymx_args *args, const Program &p) {
 int map(const cymx_args *args) {
     const i64 *words = (const i64 *)args->params, n_words = args->params_bytes / 8;
     if (n_words < 4) {
-        return fail(args, CYMX_BAD_ARGUMENT, "map: the program has %lld words and no header", n_words);
+        return fail(args, CYMX_BAD_ARGUMENT, "the program has %lld words and no header", n_words);
     }
     const map_header h = {words[0], words[1], words[2], words[3]};
     Program p;
@@ -517,11 +517,11 @@ int map(const cymx_args *args) {
     p.widest = 1;
     if (h.ndim < 0 || h.ndim > CYMX_MAX_NDIM || h.n_const < 0 || h.n_instr < 0 || p.n_in > max_inputs || args->n_out > max_outputs ||
         p.n_regs > max_registers) {
-        return fail(args, CYMX_BAD_ARGUMENT, "map: a program of %lld inputs, %lld outputs and %lld registers is beyond 32, 16 and 64", p.n_in,
+        return fail(args, CYMX_BAD_ARGUMENT, "a program of %lld inputs, %lld outputs and %lld registers is beyond 32, 16 and 64", p.n_in,
                     args->n_out, p.n_regs);
     }
     if (h.n_store != args->n_out || n_words != 4 + h.ndim * (1 + p.n_in) + 2 * h.n_const + 5 * h.n_instr + h.n_store) {
-        return fail(args, CYMX_BAD_ARGUMENT, "map: the program has %lld words and %lld stores for %lld outputs, which do not fit its header", n_words,
+        return fail(args, CYMX_BAD_ARGUMENT, "the program has %lld words and %lld stores for %lld outputs, which do not fit its header", n_words,
                     h.n_store, args->n_out);
     }
     const i64 *shape = words + 4, *strides = shape + h.ndim, *consts = strides + h.ndim * p.n_in, *instrs = consts + 2 * h.n_const;
@@ -535,7 +535,7 @@ int map(const cymx_args *args) {
     for (i64 c = 0; c < h.n_const; ++c) {
         i64 dtype = consts[2 * c];
         if (dtype < 0 || dtype >= n_types || dtype == CYMX_FLOAT16) {
-            return fail(args, CYMX_UNSUPPORTED, "map: constant %lld has dtype %lld, which no register holds", c, dtype);
+            return fail(args, CYMX_UNSUPPORTED, "constant %lld has dtype %lld, which no register holds", c, dtype);
         }
         p.dtype[p.n_in + c] = (u8)dtype;
         p.consts[c] = constant_bits((i32)dtype, consts[2 * c + 1]);

@@ -265,7 +265,7 @@ template <class R> int reduce(const cymx_args *args) {
 
 // ---- argmax, argmin -------------------------------------------------------------------------------------------------------------------------------
 
-template <class T> void store_index(const cymx_tensor &y, i64 at, i64 index) { ((T *)y.data)[at] = From<T>::of((double)index); }
+template <class T> void store_index(const cymx_tensor &y, i64 at, i64 index) { ((T *)y.data)[at] = convert<T>(index); }
 
 typedef void (*StoreIndex)(const cymx_tensor &y, i64 at, i64 index);
 

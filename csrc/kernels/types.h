@@ -53,22 +53,19 @@ template <class F> inline void for_size(i64 size, F f) {
     }
 }
 
-// An element as a double or a whole number, and back.
-template <class T> inline double to_double(T x) { return (double)x; }
-inline double to_double(float16 x) { return to_float(x); }
-inline double to_double(bfloat16 x) { return to_float(x); }
-
-template <class T> struct From {
-    static T of(double x) { return (T)x; }
+// A number as an element of type T.
+template <class T> struct Converted {
+    template <class V> static T of(V x) { return (T)x; }
 };
-template <> struct From<bool> {
-    static bool of(double x) { return x != 0; }
+template <> struct Converted<bool> {
+    template <class V> static bool of(V x) { return x != V(0); }
 };
-template <> struct From<float16> {
-    static float16 of(double x) { return from_float<float16>((float)x); }
+template <> struct Converted<float16> {
+    template <class V> static float16 of(V x) { return from_float<float16>((float)x); }
 };
-template <> struct From<bfloat16> {
-    static bfloat16 of(double x) { return from_float<bfloat16>((float)x); }
+template <> struct Converted<bfloat16> {
+    template <class V> static bfloat16 of(V x) { return from_float<bfloat16>((float)x); }
 };
+template <class T, class V> inline T convert(V x) { return Converted<T>::of(x); }
 
 } // namespace
