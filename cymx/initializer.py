@@ -140,7 +140,7 @@ class Initializer:
         arr[:] = np.array([1.0, 0, 0, 0, 1.0, 0], dtype="float32")
 
     def _init_quantized_weight(self, _, arr):
-        arr[:] = np.random.randint(-127, 127, size=arr.shape).astype("int8")
+        arr[:] = nd.random.uniform(-127, 127, shape=arr.shape).asnumpy().astype("int8")
 
     def _init_weight(self, name, arr):
         raise NotImplementedError(f"{type(self).__name__} defines no _init_weight")
