@@ -1,4 +1,5 @@
-# What other extensions cimport: Buffer, and the engine's C functions (they live in _engine only; engine/engine.h holds their contract).
+# What other extensions cimport: Buffer, and the engine's C functions.
+# They live in _engine only; csrc/engine/engine.h holds their contract.
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 cdef extern from "cymx.h" nogil:
@@ -47,7 +48,8 @@ cdef void buffer_release(cymx_buffer *buffer) noexcept nogil
 cdef int push(const cymx_task *task, cymx_error *err) noexcept nogil
 cdef int wait_to_read(cymx_buffer *buffer, cymx_error *err) noexcept nogil
 cdef int wait_to_write(cymx_buffer *buffer, cymx_error *err) noexcept nogil
-cdef void random_reserve(int32_t device_type, int32_t device_id, uint64_t n, uint64_t *seed, uint64_t *counter) noexcept nogil
+cdef void random_reserve(
+    int32_t device_type, int32_t device_id, uint64_t n, uint64_t *seed, uint64_t *counter) noexcept nogil
 
 # Raises MemoryError for CYMX_OUT_OF_MEMORY, else MXNetError.
 cdef int raise_error(const cymx_error *err) except -1

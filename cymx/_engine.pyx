@@ -22,7 +22,8 @@ cdef extern from "engine/engine.h" nogil:
 
     cymx_buffer *cymx_buffer_new(int32_t device_type, int32_t device_id, int64_t nbytes, cymx_error *err)
     cymx_buffer *cymx_buffer_wrap(
-        int32_t device_type, int32_t device_id, void *data, int64_t nbytes, void (*free_fn)(void *) noexcept nogil, void *owner, cymx_error *err)
+        int32_t device_type, int32_t device_id, void *data, int64_t nbytes,
+        void (*free_fn)(void *) noexcept nogil, void *owner, cymx_error *err)
     void cymx_buffer_retain(cymx_buffer *buffer)
     void cymx_buffer_release(cymx_buffer *buffer)
     int cymx_engine_push(const cymx_task *task, cymx_error *err)
@@ -69,7 +70,8 @@ cdef int wait_to_write(cymx_buffer *buffer, cymx_error *err) noexcept nogil:
     return cymx_engine_wait_to_write(buffer, err)
 
 
-cdef void random_reserve(int32_t device_type, int32_t device_id, uint64_t n, uint64_t *seed, uint64_t *counter) noexcept nogil:
+cdef void random_reserve(
+        int32_t device_type, int32_t device_id, uint64_t n, uint64_t *seed, uint64_t *counter) noexcept nogil:
     cymx_random_reserve(device_type, device_id, n, seed, counter)
 
 
@@ -111,7 +113,10 @@ cdef class Buffer:
 
     @staticmethod
     def wrap(obj, int32_t device_type=1, int32_t device_id=0):
-        """Return a Buffer on the memory of any C-contiguous object with the buffer protocol, without copying; keeps the object's view alive."""
+        """Return a Buffer on the memory of any C-contiguous object with the buffer protocol, without copying.
+
+        The object lives as long as the Buffer.  Raises TypeError, BufferError.
+        """
         cdef cymx_error err
         cdef cymx_buffer *ptr
         cdef bint readonly = False
@@ -124,10 +129,11 @@ cdef class Buffer:
             except BufferError:
                 PyObject_GetBuffer(obj, view, PyBUF_SIMPLE)
                 readonly = True
-        except:
+        except BaseException:
             free(view)
             raise
-        ptr = cymx_buffer_wrap(device_type, device_id, view.buf, view.len, <void (*)(void *) noexcept nogil>release_view, view, &err)
+        ptr = cymx_buffer_wrap(
+            device_type, device_id, view.buf, view.len, <void (*)(void *) noexcept nogil>release_view, view, &err)
         if ptr is NULL:
             release_view(view)
             raise_error(&err)
@@ -163,7 +169,7 @@ cdef class Buffer:
         return self.ptr.device_id
 
     def wait_to_read(self):
-        """Wait for every pending write.  Raises the error that the last write left here, until the buffer is overwritten."""
+        """Wait for every pending write.  Raises the error that the last write left, until the buffer is overwritten."""
         cdef cymx_error err
         cdef int code
         with nogil:
@@ -205,7 +211,8 @@ cdef void drop_callable(void *arg) noexcept with gil:
 def push_callable(fn, reads, writes, label, int32_t device_type=1, int32_t device_id=0, bint small=False):
     """Run `fn()` as an engine task that reads and writes the given Buffers.
 
-    `label` names it in errors; an exception in it becomes the error of the buffers it writes.  `small` lets it run at once in this thread.
+    `label` names it in errors; an exception in it becomes the error of the buffers it writes.  `small` lets it run at
+    once in this thread.
     """
     cdef list buffers = [*reads, *writes]
     cdef bytes name = label.encode()
@@ -329,5 +336,5 @@ def reserve_random(int32_t device_type, int32_t device_id, uint64_t n):
 
 
 atexit.register(shutdown)
-# Here the GIL can be given to tasks that need it; the engine's own fork handlers, which run with the GIL held, wait for none.
+# Here tasks can have the GIL that they need; the engine's own fork handlers run with the GIL held and wait for none.
 os.register_at_fork(before=drain)

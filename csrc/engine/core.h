@@ -44,7 +44,7 @@ struct alignas(64) Buffer : cymx_buffer {
     std::atomic<uint64_t> state;
     Poison *poison; // read by readers, written by the writer
     Context *context;
-    Buffer *next_idle;  // in the pool
+    Buffer *next_idle;   // in the pool
     Entry *first, *last; // the line, under the engine's mutex
     void (*free_fn)(void *);
     void *owner;
@@ -118,21 +118,21 @@ struct Engine {
     std::atomic<bool> deferred{false};  // the naive lane has ready tasks
     bool naive = false, stopped = false, joining = false;
     int64_t pending = 0, queue_limit = 1024;
-    Lane naive_lane; // tasks pushed inside a task that holds what they need; run by whoever frees it
+    Lane naive_lane;              // tasks pushed inside a task that holds what they need; run by whoever frees it
     std::vector<Poison *> errors; // that no wait has returned, oldest first
-    SpinLock contexts_lock; // taken to make a context and to seed all; inside the mutex, outside a context's lock
+    SpinLock contexts_lock;       // taken to make a context and to seed all; inside the mutex, outside a context's lock
     std::atomic<Context *> contexts{nullptr};
     uint64_t seed = 0;
 };
 
-extern Engine &engine;               // never destroyed: buffers may outlive static destructors
-extern __thread int task_depth;      // tasks that this thread is inside of
+extern Engine &engine;          // never destroyed: buffers may outlive static destructors
+extern __thread int task_depth; // tasks that this thread is inside of
 
 using Lock = std::unique_lock<std::mutex>;
 
 // engine.cpp: variables and tasks
-void enter_lines(Task *task);   // under the mutex
-void run_and_free(Task *task);  // when all its variables are granted
+void enter_lines(Task *task);  // under the mutex
+void run_and_free(Task *task); // when all its variables are granted
 
 // workers.cpp
 Context *make_context(int32_t device_type, int32_t device_id);

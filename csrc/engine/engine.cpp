@@ -39,8 +39,8 @@ void serve(Buffer *buffer);
 // Gives one access back; true if the line must be served.
 bool give_back(Buffer *buffer, bool write, uint64_t free_word) {
     if (engine.free_word.load(std::memory_order_relaxed) != free_word) return false; // forked inside the task: the epoch is over
-    const uint64_t before = write ? buffer->state.fetch_and(~writer_bit, std::memory_order_release)
-                                  : buffer->state.fetch_sub(1, std::memory_order_release);
+    const uint64_t before =
+        write ? buffer->state.fetch_and(~writer_bit, std::memory_order_release) : buffer->state.fetch_sub(1, std::memory_order_release);
     return (before & queued_bit) && (write || (before & reader_mask) == 1);
 }
 
@@ -91,7 +91,7 @@ void granted(Ticket *ticket) {
 
 void serve(Buffer *buffer) {
     while (Entry *entry = buffer->first) {
-        const uint64_t word = buffer->state.load(std::memory_order_acquire);
+        const uint64_t word = buffer->state.load(std::memory_order_relaxed);
         if ((word & writer_bit) || (entry->write && (word & reader_mask))) return;
         buffer->state.fetch_add(entry->write ? writer_bit : 1, std::memory_order_acq_rel);
         buffer->first = entry->next;

@@ -1,26 +1,32 @@
-/* The engine room's C interface: buffers, the dependency engine, storage pools, random counters.  All state of the process lives behind it.
+/* The engine room's C interface: buffers, the dependency engine, storage pools, random counters.  All state of the
+ * process lives behind it.
  *
- * Order.  Every buffer holds a variable.  A task names the buffers that it reads and writes; tasks that read a buffer run together, a writer runs alone,
- * and both in the order of push.  Each context has one worker, made at its first queued task, which runs ready tasks first in, first out.
- * A task flagged CYMX_TASK_SMALL whose variables are all free runs at once in the calling thread.
+ * Order.  Every buffer holds a variable.  A task names the buffers that it reads and writes; tasks that read a buffer
+ * run together, a writer runs alone, and both in the order of push.  Each context has one worker, made at its first
+ * queued task, which runs ready tasks first in, first out. A task flagged CYMX_TASK_SMALL whose variables are all free
+ * runs at once in the calling thread.
  *
- * Errors.  A failing task poisons what it writes; a task that reads poison is skipped and passes the same error on; a task that overwrites without
- * reading clears it.  A wait returns the poison of its buffer each time; wait_all returns each error that no wait has returned yet, once, oldest first.
+ * Errors.  A failing task poisons what it writes; a task that reads poison is skipped and passes the same error on; a
+ * task that overwrites without reading clears it.  A wait returns the poison of its buffer each time; wait_all returns
+ * each error that no wait has returned yet, once, oldest first.
  *
- * Why no wakeup is lost.  A variable is one atomic word: epoch | writer | queued | readers.  The fast path takes and gives it back by single atomic
- * operations on that word.  Whoever finds it busy takes the engine's mutex and, in one compare-and-swap, either gets it after all or sets `queued` on a
- * word that it saw held.  So the holder's release is later in the word's modification order, sees `queued` and takes the mutex, which it gets only after
- * the newcomer stands in the variable's line.  While the line is not empty `queued` stays set: no fast acquire succeeds, hence under the mutex a word
- * can only become freer, and the head of the line, if it cannot be served, waits for a holder whose release is still to come and will look again.
- * A release by a reader who leaves others behind need not look: a line that starts while readers hold the word starts with a writer.
+ * Why no wakeup is lost.  A variable is one atomic word: epoch | writer | queued | readers.  The fast path takes and
+ * gives it back by single atomic operations on that word.  Whoever finds it busy takes the engine's mutex and, in one
+ * compare-and-swap, either gets it after all or sets `queued` on a word that it saw held.  So the holder's release is
+ * later in the word's modification order, sees `queued` and takes the mutex, which it gets only after the newcomer
+ * stands in the variable's line.  While the line is not empty `queued` stays set: no fast acquire succeeds, hence
+ * under the mutex a word can only become freer, and the head of the line, if it cannot be served, waits for a holder
+ * whose release is still to come and will look again. A release by a reader who leaves others behind need not look: a
+ * line that starts while readers hold the word starts with a writer.
  *
- * Why it cannot deadlock.  A queued task enters all its lines under one hold of the mutex, so lines agree on one order of tasks.  The fast path never
- * waits: when it meets a busy variable it gives back what it took.  A thread inside a task is never blocked by the queue's bound, and a wait there
- * that would block is an error.
+ * Why it cannot deadlock.  A queued task enters all its lines under one hold of the mutex, so lines agree on one order
+ * of tasks.  The fast path never waits: when it meets a busy variable it gives back what it took.  A thread inside a
+ * task is never blocked by the queue's bound, and a wait there that would block is an error.
  *
- * Fork.  The handlers hold every lock across the fork and wait for nobody (a task may need the GIL that the forking thread holds); the Python side
- * drains the engine before.  The child takes a new epoch: a word of an older epoch fits no fast path, and its first slow visitor frees it, poisoning
- * the buffer if a writer was lost with the parent's threads.
+ * Fork.  The handlers hold every lock across the fork and wait for nobody (a task may need the GIL that the forking
+ * thread holds); the Python side drains the engine before.  The child takes a new epoch: a word of an older epoch fits
+ * no fast path, and its first slow visitor frees it, poisoning the buffer if a writer was lost with the parent's
+ * threads.
  *
  * It refuses: waiting inside a task, memory on a GPU (wrap what the driver gives), null or negative sizes.
  * Called by: cymx/_engine.pyx, and by the stress test.  Functions that may block must be called without the GIL. */
@@ -47,8 +53,8 @@ void cymx_buffer_release(cymx_buffer *buffer);
 
 /* ---- engine ----------------------------------------------------------------------------------------------------------------------------- */
 
-/* Runs the task at once or queues it; blocks while the context's queue is full.  Queued tasks retain their buffers.  Returns CYMX_OK although the task
- * itself failed.  On another code the task was not taken and drop will not be called. */
+/* Runs the task at once or queues it; blocks while the context's queue is full.  Queued tasks retain their buffers.
+ * Returns CYMX_OK although the task itself failed.  On another code the task was not taken and drop is not called. */
 int cymx_engine_push(const cymx_task *task, cymx_error *err);
 int cymx_engine_wait_to_read(cymx_buffer *buffer, cymx_error *err);
 int cymx_engine_wait_to_write(cymx_buffer *buffer, cymx_error *err);

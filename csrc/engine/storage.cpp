@@ -95,9 +95,7 @@ Buffer *trim(Pool &pool, int64_t bytes) {
     return freed;
 }
 
-int64_t idle_limit(const Pool &pool) {
-    return pool.idle_limit >= 0 ? pool.idle_limit : std::max(default_idle_bytes, pool.stats.peak_bytes / 4);
-}
+int64_t idle_limit(const Pool &pool) { return pool.idle_limit >= 0 ? pool.idle_limit : std::max(default_idle_bytes, pool.stats.peak_bytes / 4); }
 
 void start(Buffer *block, Context *context, int64_t bytes) {
     block->bytes = bytes;

@@ -93,9 +93,7 @@ void after_fork() {
 }
 
 // The parent's threads are gone: condition variables may hold their waiters, and thread handles name nobody.
-void forget(Lane &lane) {
-    new (&lane) Lane;
-}
+void forget(Lane &lane) { new (&lane) Lane; }
 
 void after_fork_in_child() {
     engine.free_word.fetch_add(uint64_t{1} << epoch_shift, std::memory_order_relaxed);
@@ -116,8 +114,7 @@ Engine::Engine() { pthread_atfork(before_fork, after_fork, after_fork_in_child);
 
 int push_to_worker(Task *task, Lock &lock, cymx_error *err) {
     Lane &lane = find_context(task->call.device_type, task->call.device_id)->lane;
-    if (task_depth == 0)
-        lane.space.wait(lock, [&] { return lane.pending < engine.queue_limit || engine.in_pusher.load(std::memory_order_relaxed); });
+    if (task_depth == 0) lane.space.wait(lock, [&] { return lane.pending < engine.queue_limit || engine.in_pusher.load(std::memory_order_relaxed); });
     if (engine.in_pusher.load(std::memory_order_relaxed)) return push_in_pusher(task, lock);
     if (!lane.worker) {
         try {

@@ -8,7 +8,7 @@ from cymx.base import MXNetError
 ENGINE_TYPES = ["ThreadedEnginePerDevice", "NaiveEngine"]
 
 
-def forget_errors():
+def drop_errors():
     """Wait for all tasks and drop their errors; return the messages."""
     messages = []
     while True:
@@ -21,9 +21,9 @@ def forget_errors():
 
 @pytest.fixture(autouse=True)
 def clean_engine():
-    forget_errors()
+    drop_errors()
     yield
-    forget_errors()
+    drop_errors()
     _engine.set_engine_type("ThreadedEnginePerDevice")
     _engine.set_queue_limit(1024)
 
@@ -33,3 +33,9 @@ def any_engine(request):
     """Run the test with each engine type."""
     _engine.set_engine_type(request.param)
     return request.param
+
+
+@pytest.fixture
+def forget_errors():
+    """A function that waits for all tasks, drops their errors and returns the messages."""
+    return drop_errors

@@ -96,8 +96,16 @@ void serial_model(Random &random, int n_tasks) {
         std::vector<cymx_buffer *> reads, writes;
         for (int i : step->reads) reads.push_back(buffers.list[i]);
         for (int i : step->writes) writes.push_back(buffers.list[i]);
-        const cymx_task task = {run_step, drop_step, step, reads.data(), writes.data(), static_cast<int32_t>(reads.size()),
-                                static_cast<int32_t>(writes.size()), 1, pick(random, 3), label.c_str(),
+        const cymx_task task = {run_step,
+                                drop_step,
+                                step,
+                                reads.data(),
+                                writes.data(),
+                                static_cast<int32_t>(reads.size()),
+                                static_cast<int32_t>(writes.size()),
+                                1,
+                                pick(random, 3),
+                                label.c_str(),
                                 pick(random, 2) ? uint32_t{CYMX_TASK_SMALL} : 0};
         check(cymx_engine_push(&task, nullptr) == CYMX_OK, "a push failed");
         if (pick(random, 10) == 0) {
@@ -169,8 +177,17 @@ void push_racer(const Racer &racer) {
     cymx_buffer *reads[1], *writes[1];
     if (racer.read >= 0) reads[0] = racer.shared->buffers.list[racer.read];
     if (racer.write >= 0) writes[0] = racer.shared->buffers.list[racer.write];
-    const cymx_task task = {run_racer, drop_racer, new Racer(racer), reads, writes, racer.read >= 0, racer.write >= 0, 1,
-                            static_cast<int32_t>(racer.number % 3), "racer", racer.small ? uint32_t{CYMX_TASK_SMALL} : 0};
+    const cymx_task task = {run_racer,
+                            drop_racer,
+                            new Racer(racer),
+                            reads,
+                            writes,
+                            racer.read >= 0,
+                            racer.write >= 0,
+                            1,
+                            static_cast<int32_t>(racer.number % 3),
+                            "racer",
+                            racer.small ? uint32_t{CYMX_TASK_SMALL} : 0};
     check(cymx_engine_push(&task, nullptr) == CYMX_OK, "a push failed");
 }
 

@@ -1,7 +1,6 @@
 """Errors: a failing task poisons what it writes, dependants are skipped, and the waits tell."""
 
 import pytest
-from conftest import forget_errors
 
 from cymx import _engine
 from cymx.base import MXNetError
@@ -59,7 +58,7 @@ def test_failing_overwrite_replaces_the_error(push):
         buffer.wait_to_read()
 
 
-def test_waitall_raises_each_unreported_error_once_oldest_first(push):
+def test_waitall_raises_each_unreported_error_once_oldest_first(push, forget_errors):
     a, b, c = _engine.Buffer(8), _engine.Buffer(8), _engine.Buffer(8)
     for number, buffer in enumerate((a, b, c)):
         push(fail_with(ValueError("no")), [], [buffer], f"task{number}")
@@ -77,7 +76,7 @@ def test_error_without_any_write_surfaces_at_waitall(push):
     _engine.waitall()
 
 
-def test_reported_errors_leave_room_for_new_ones(push):
+def test_reported_errors_leave_room_for_new_ones(push, forget_errors):
     buffer = _engine.Buffer(8)
     for _ in range(300):
         push(fail_with(ValueError("old")), [], [buffer], "told")

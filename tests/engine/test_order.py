@@ -55,9 +55,8 @@ class SerialModel:
                 for i in writes:
                     self.arrays[i][0] = mixed
 
-            _engine.push_callable(
-                run, [self.buffers[i] for i in reads], [self.buffers[i] for i in writes], f"task{number}", 1, device_id, small
-            )
+            read_buffers, written_buffers = ([self.buffers[i] for i in which] for which in (reads, writes))
+            _engine.push_callable(run, read_buffers, written_buffers, f"task{number}", 1, device_id, small)
 
     def check_one(self, rng):
         i = rng.randrange(N_BUFFERS)
@@ -123,9 +122,12 @@ def test_readers_in_two_contexts_run_together():
 
 def test_each_context_has_one_worker_of_its_own():
     names = {}
+
+    def note(device_id):
+        names.setdefault(device_id, set()).add(threading.get_ident())
+
     for device_id in (0, 1, 0, 1):
-        buffer = _engine.Buffer(8)
-        _engine.push_callable(lambda d=device_id: names.setdefault(d, set()).add(threading.get_ident()), [], [buffer], "who", 1, device_id)
+        _engine.push_callable(lambda d=device_id: note(d), [], [_engine.Buffer(8)], "who", 1, device_id)
     _engine.waitall()
     assert len(names[0]) == len(names[1]) == 1
     assert len({threading.get_ident()} | names[0] | names[1]) == 3

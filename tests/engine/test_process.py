@@ -23,6 +23,9 @@ def leave_child(check):
         os._exit(1)
     os._exit(0)
 
+def in_main_thread():
+    return threading.current_thread() is threading.main_thread()
+
 def fork(check):
     pid = os.fork()
     if pid == 0:
@@ -53,7 +56,7 @@ def test_first_queued_task_starts_one_worker():
     assert run("""
         _engine.push_callable(lambda: None, [], [], "task", small=True)
         print(threading.active_count())
-        _engine.push_callable(lambda: print(threading.current_thread() is not threading.main_thread()), [], [], "task")
+        _engine.push_callable(lambda: print(not in_main_thread()), [], [], "task")
         _engine.waitall()
     """) == "1\nTrue\n"
 
@@ -72,7 +75,7 @@ def test_push_and_release_after_shutdown():
         _engine.push_callable(lambda: None, [], [buffer], "early")
         _engine.shutdown()
         _engine.shutdown()
-        _engine.push_callable(lambda: print(threading.current_thread() is threading.main_thread()), [other], [buffer], "late")
+        _engine.push_callable(lambda: print(in_main_thread()), [other], [buffer], "late")
         _engine.push_callable(lambda: 1 / 0, [], [buffer], "bad")
         try:
             buffer.wait_to_read()
@@ -90,8 +93,11 @@ def test_child_works_and_parent_is_unaffected():
     assert run("""
         done, buffer = [], _engine.Buffer(8)
         def push(name):
+            def run():
+                time.sleep(0.0005)
+                done.append(name)
             for i in range(20):
-                _engine.push_callable(lambda: (time.sleep(0.0005), done.append(name)), [buffer], [buffer], name, 1, i % 2)
+                _engine.push_callable(run, [buffer], [buffer], name, 1, i % 2)
         def check():
             assert len(done) == 20  # what was pending at the fork was finished before
             push("child")
@@ -155,6 +161,22 @@ def test_task_lost_in_fork_poisons_its_buffer_in_the_child():
         _engine.waitall()
         held.wait_to_read()
     """)
+
+
+def test_child_uses_one_openmp_thread():
+    # Its parent's OpenMP threads are lost, and a parallel region in the child would wait for them.
+    assert run("""
+        import ctypes
+        with open("/proc/self/maps") as maps:
+            libraries = {line.split()[-1] for line in maps if "libgomp" in line}
+        openmp = [ctypes.CDLL(path) for path in libraries]
+        def check():
+            assert [library.omp_get_max_threads() for library in openmp] == [1] * len(openmp)
+        for library in openmp:
+            library.omp_set_num_threads(3)
+        fork(check)
+        print(len(openmp) >= 1, {library.omp_get_max_threads() for library in openmp})
+    """) == "True {3}\n"
 
 
 def test_multiprocessing_fork_pool():

@@ -26,7 +26,10 @@ def stats():
     return _engine.memory_stats(*DEVICE)
 
 
-@pytest.mark.parametrize("nbytes", [0, 1, 63, 64, 65, 256, 257, 1000, 4096, 200_000, 263_000, 3 * MIB, 4 * MIB + 1, 33 * MIB])
+SIZES = [0, 1, 63, 64, 65, 256, 257, 1000, 4096, 200_000, 263_000, 3 * MIB, 4 * MIB + 1, 33 * MIB]
+
+
+@pytest.mark.parametrize("nbytes", SIZES)
 def test_buffer_is_aligned_and_wholly_writable(nbytes):
     buffer = _engine.Buffer(nbytes, *DEVICE)
     assert (buffer.nbytes, buffer.device_type, buffer.device_id) == (nbytes, *DEVICE)
@@ -78,7 +81,8 @@ def test_contexts_have_books_of_their_own():
 def test_limit_is_enforced_and_names_the_sizes():
     _engine.set_memory_limit(*DEVICE, 10 * MIB)
     held = _engine.Buffer(6 * MIB, *DEVICE)
-    with pytest.raises(MemoryError, match=f"on cpu\\(40\\): asked for {5 * MIB} bytes, with {6 * MIB} bytes live and a limit of {10 * MIB} bytes"):
+    message = f"on cpu\\(40\\): asked for {5 * MIB} bytes, with {6 * MIB} bytes live and a limit of {10 * MIB} bytes"
+    with pytest.raises(MemoryError, match=message):
         _engine.Buffer(5 * MIB, *DEVICE)
     exact = _engine.Buffer(4 * MIB, *DEVICE)
     assert stats()["live_bytes"] == stats()["limit_bytes"] == held.nbytes + exact.nbytes
