@@ -1,4 +1,5 @@
-"""What a Python function of an operator looks like: its signature, its docstring, and how its arguments divide into inputs and settings.
+"""What a Python function of an operator looks like: its signature, its docstring, and how its arguments divide into
+inputs and settings.
 
 Knows neither arrays nor symbols.  Called by: ndarray and symbol, which make `nd.X` and `sym.X` from the registry.
 """
@@ -13,7 +14,10 @@ from ._params import REQUIRED, Params
 
 
 class _Required:
-    """Stand in a signature for the default of a setting that must be given: inputs before it have defaults, so Python wants one too."""
+    """Stand in a signature for the default of a setting that must be given.
+
+    Inputs before it have defaults, so Python wants one too.
+    """
 
     def __repr__(self):
         return "<required>"
@@ -23,7 +27,7 @@ _REQUIRED = _Required()
 
 
 def signature_of(op: type[Op], extras: Iterable[str] = ("name",)) -> inspect.Signature:
-    """Return the signature of the function of `op`: inputs, then settings, in the order of the class, then `extras` by keyword."""
+    """Return the signature of the function of `op`: inputs, settings, then `extras` by keyword."""
     kind = inspect.Parameter.KEYWORD_ONLY if op.variadic else inspect.Parameter.POSITIONAL_OR_KEYWORD
     if op.variadic:
         parameters = [inspect.Parameter(op.inputs[0], inspect.Parameter.VAR_POSITIONAL)]
@@ -58,21 +62,29 @@ def split_arguments(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return (inputs, settings), both by name, of a call `op(*args, **kwargs)`; an input that is None is left out.
 
-    Positional arguments are inputs, then settings, in the order of the class; all are inputs where the operator takes any number of them, and
-    then the setting that counts them is filled in.  Settings come back unparsed.  Raises ArgumentTypeError naming operator and argument.
+    Positional arguments are inputs, then settings, in the order of the class; all are inputs where the operator takes
+    any number of them, and
+    then the setting that counts them is filled in.  Settings come back unparsed.  Raises ArgumentTypeError naming
+    operator and argument.
     """
     inputs: dict[str, Any] = {}
     settings = dict(kwargs)
     if op.variadic:
-        named = {key: settings.pop(key) for key in list(settings) if _is_numbered(key, op.inputs[0]) and key not in op.params}
+        named = {
+            key: settings.pop(key) for key in list(settings) if _is_numbered(key, op.inputs[0]) and key not in op.params
+        }
         if args and named:
-            raise ArgumentTypeError(f"{op.name}: inputs came by position and as {', '.join(named)}, expected one of the two")
+            raise ArgumentTypeError(
+                f"{op.name}: inputs came by position and as {', '.join(named)}, expected one of the two"
+            )
         inputs = named or {f"{op.inputs[0]}{i}": value for i, value in enumerate(args)}
         settings.setdefault(op.variadic, len(inputs))
     else:
         names = (*op.inputs, *op.params)
         if len(args) > len(names):
-            raise ArgumentTypeError(f"{op.name}: {len(args)} positional arguments came, expected at most {len(names)}: {', '.join(names)}")
+            raise ArgumentTypeError(
+                f"{op.name}: {len(args)} positional arguments came, expected at most {len(names)}: {', '.join(names)}"
+            )
         for name, value in zip(names, args):
             if name in settings:
                 raise ArgumentTypeError(f"{op.name}: {name} came by position and by name")
@@ -86,7 +98,10 @@ def split_arguments(
 
 
 def arrange(op: type[Op], p: Params, inputs: Mapping[str, Any]) -> list[Any]:
-    """Return the inputs in the operator's order, None for one that is missing; raises ArgumentTypeError for one that is not in use."""
+    """Return the inputs in the operator's order, None for one that is missing.
+
+    Raises ArgumentTypeError for one that is not in use.
+    """
     names = op.input_names(p)
     for name in inputs:
         if name not in names:
