@@ -14,7 +14,7 @@ COMPILER = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++
 
 def build(program, sources, sanitizers):
     """Compile and link a program; return what subprocess.run returns."""
-    flags = ["-std=c++17", "-O1", "-g", "-pthread", "-Wall", "-Wextra", "-Werror"]
+    flags = ["-std=c++17", "-O1", "-g1", "-pthread", "-Wall", "-Wextra", "-Werror"]
     flags += [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all", f"-I{ROOT / 'csrc'}"]
     command = [COMPILER, *flags, *map(str, sources), "-o", str(program)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -31,7 +31,7 @@ def test_stress_is_clean(sanitizers, tmp_path):
     program = tmp_path / "stress"
     built = build(program, [Path(__file__).with_name("stress.cpp"), *sorted(ENGINE.glob("*.cpp"))], sanitizers)
     assert built.returncode == 0, built.stderr
-    done = subprocess.run([program, "40"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([program, "30"], capture_output=True, text=True, timeout=120)
     if "unexpected memory mapping" in done.stderr:
         pytest.skip("this sanitizer does not know the kernel's address layout")
     assert done.returncode == 0, done.stderr
