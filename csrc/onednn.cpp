@@ -319,6 +319,7 @@ StepPtr build_matmul(const cymx_args *args) {
         return nullptr;
     }
     Shape shapes[3];
+    int64_t work = 1;
     for (int i = 0; i < 3; ++i) {
         const cymx_tensor &t = *tensors[i];
         if (t.ndim < 2) {
@@ -329,6 +330,7 @@ StepPtr build_matmul(const cymx_args *args) {
             batch *= t.shape[d];
         }
         const int64_t rows = t.shape[t.ndim - 2], columns = t.shape[t.ndim - 1];
+        work = i == 0 ? rows * columns : i == 2 ? work * batch * columns : work;
         shapes[i] = Shape{batch, turned[i] ? columns : rows, turned[i] ? rows : columns};
         if (turned[i]) {
             shapes[i].transpose_last();

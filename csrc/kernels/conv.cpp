@@ -18,56 +18,104 @@ struct Geometry {
     i64 n_in, n_out, n_taps;
 };
 
-// The windows of an image as a matrix: element (k, j), k = (channel, tap), j = (image, position of the other side).
-// Forward, the image is x and positions are outputs.  Backward, the image is dy and positions are inputs: the same walk with the roles turned round.
+// Which pixels the positions first, first + 1, ... of one dimension read through one tap: those x in [lo, hi) with (x - lo) % every == 0 read pixels
+// pixel, pixel + step, ... in turn; the others read zero.
+struct Run {
+    i64 lo, hi, every, pixel, step;
+};
+
+// Forward, positions are outputs and pixels inputs.  Backward the roles are turned round.
+template <bool BACKWARD> inline Run run_of(const Geometry &s, int d, i64 first, i64 n, i64 tap) {
+    const i64 stride = s.stride[d], offset = tap * s.dilate[d] - s.pad[d];
+    Run run = {0, n, 1, 0, 1};
+    if (BACKWARD) {
+        // x reads (first + x - offset) / stride where that is whole and in [0, out).
+        const i64 start = first - offset, before = start < 0 ? -start : stride == 1 ? 0 : (stride - start % stride) % stride;
+        run.lo = before, run.hi = least(n, (s.out[d] - 1) * stride - start + 1), run.every = stride;
+        run.pixel = stride == 1 ? start + before : (start + before) / stride;
+    } else {
+        const i64 start = first * stride + offset, left = s.in[d] - start;
+        run.lo = start < 0 ? (stride == 1 ? -start : ceil_div(-start, stride)) : 0;
+        run.hi = left <= 0 ? 0 : least(n, stride == 1 ? left : ceil_div(left, stride));
+        run.pixel = start + run.lo * stride, run.step = stride;
+    }
+    return run;
+}
+
+template <class T, class A> inline void copy_run(const Run &run, const T *row, i64 n, A *to) {
+    if (run.lo > 0 || run.hi < n || run.every > 1) {
+        for (i64 x = 0; x < n; ++x) {
+            to[x] = 0;
+        }
+    }
+    const T *from = row + run.pixel;
+    if (run.every == 1 && run.step == 1) {
+        for (i64 x = run.lo; x < run.hi; ++x) {
+            to[x] = widen(from[x - run.lo]);
+        }
+    } else {
+        for (i64 x = run.lo; x < run.hi; x += run.every, from += run.step) {
+            to[x] = widen(*from);
+        }
+    }
+}
+
+// The windows of an image as a matrix: element (k, j), k = (channel, tap), j = (image, position).
 template <class T, bool BACKWARD> struct Windows {
     const Geometry &s;
     const T *image; // first channel of the group
     i64 image_step; // from one image of the batch to the next
 
-    // The coordinate of the image that tap k of position j reads, or -1.
-    i64 source(int d, i64 j, i64 k) const {
-        if (BACKWARD) {
-            const i64 at = j + s.pad[d] - k * s.dilate[d];
-            return at >= 0 && at % s.stride[d] == 0 && at / s.stride[d] < s.out[d] ? at / s.stride[d] : -1;
+    const i64 *positions() const { return BACKWARD ? s.in : s.out; }
+    i64 n_positions() const { return BACKWARD ? s.n_in : s.n_out; }
+    i64 n_pixels() const { return BACKWARD ? s.n_out : s.n_in; }
+
+    // Calls f(first column, columns, image, z, h, w) for the runs of positions j0 .. j0 + n that share all but the last coordinate.
+    template <class F> void each_run(i64 j0, i64 n, F &&f) const {
+        const i64 *size = positions();
+        i64 b = j0 / n_positions(), j = j0 % n_positions(), w = j % size[2], h = j / size[2] % size[1], z = j / size[2] / size[1];
+        for (i64 r = 0; r < n;) {
+            const i64 run = least(n - r, size[2] - w);
+            f(r, run, image + b * image_step, z, h, w);
+            r += run, w = 0;
+            if (++h == size[1]) {
+                h = 0;
+                if (++z == size[0]) {
+                    z = 0, ++b;
+                }
+            }
         }
-        const i64 at = j * s.stride[d] - s.pad[d] + k * s.dilate[d];
-        return at >= 0 && at < s.in[d] ? at : -1;
     }
 
     // Columns j0 .. j0 + n of depth k0 .. k0 + kc as out[k][column], R wide, zeros beyond.
     template <int R, class A> void pack(A *out, i64 j0, i64 n, i64 k0, i64 kc) const {
-        const i64 *size = BACKWARD ? s.in : s.out, *extent = BACKWARD ? s.out : s.in;
-        const i64 n_positions = BACKWARD ? s.n_in : s.n_out, n_pixels = BACKWARD ? s.n_out : s.n_in;
-        for (i64 r = 0; r < R;) {
-            if (r >= n) {
-                for (i64 k = 0; k < kc; ++k) {
-                    out[k * R + r] = 0;
+        const i64 *extent = BACKWARD ? s.out : s.in;
+        each_run(j0, n, [&](i64 r, i64 run, const T *pixels, i64 z, i64 h, i64 w) {
+            const i64 tap = k0 % s.n_taps;
+            i64 kw = tap % s.kernel[2], kh = tap / s.kernel[2] % s.kernel[1], kz = tap / s.kernel[2] / s.kernel[1];
+            const T *channel = pixels + k0 / s.n_taps * n_pixels();
+            for (i64 k = 0; k < kc;) {
+                const Run rz = run_of<BACKWARD>(s, 0, z, 1, kz), rh = run_of<BACKWARD>(s, 1, h, 1, kh);
+                const T *row = channel + (rz.pixel * extent[1] + rh.pixel) * extent[2];
+                const bool inside = rz.lo < rz.hi && rh.lo < rh.hi;
+                for (; kw < s.kernel[2] && k < kc; ++kw, ++k) {
+                    copy_run(inside ? run_of<BACKWARD>(s, 2, w, run, kw) : Run{0, 0, 1, 0, 1}, inside ? row : channel, run, out + k * R + r);
                 }
-                ++r;
-                continue;
-            }
-            // A run of columns that share all but the last coordinate.
-            const i64 b = (j0 + r) / n_positions, j = (j0 + r) % n_positions, w0 = j % size[2], h = j / size[2] % size[1], z = j / size[2] / size[1];
-            const i64 run = least(n - r, size[2] - w0);
-            for (i64 k = 0; k < kc; ++k) {
-                const i64 tap = (k0 + k) % s.n_taps, channel = (k0 + k) / s.n_taps;
-                const i64 kw = tap % s.kernel[2], kh = tap / s.kernel[2] % s.kernel[1], kz = tap / s.kernel[2] / s.kernel[1];
-                const i64 iz = source(0, z, kz), ih = source(1, h, kh);
-                const T *row = image + b * image_step + channel * n_pixels + (iz * extent[1] + ih) * extent[2];
-                A *to = out + k * R + r;
-                if (iz < 0 || ih < 0) {
-                    for (i64 x = 0; x < run; ++x) {
-                        to[x] = 0;
-                    }
-                } else {
-                    for (i64 x = 0; x < run; ++x) {
-                        const i64 iw = source(2, w0 + x, kw);
-                        to[x] = iw >= 0 ? widen(row[iw]) : A(0);
+                if (kw == s.kernel[2]) {
+                    kw = 0;
+                    if (++kh == s.kernel[1]) {
+                        kh = 0;
+                        if (++kz == s.kernel[0]) {
+                            kz = 0, channel += n_pixels();
+                        }
                     }
                 }
             }
-            r += run;
+        });
+        for (i64 k = 0; k < kc && n < R; ++k) {
+            for (i64 r = n; r < R; ++r) {
+                out[k * R + r] = 0;
+            }
         }
     }
 };
@@ -77,59 +125,87 @@ template <class T> struct Taps {
     Windows<T, false> windows;
 
     template <int R, class A> void pack(A *out, i64 j0, i64 n, i64 k0, i64 kc) const {
+        enum { CHUNK = 64 };
         const Geometry &s = windows.s;
-        for (i64 r = 0; r < R; ++r) {
-            const i64 tap = (j0 + r) % s.n_taps, channel = (j0 + r) / s.n_taps;
-            const i64 kw = tap % s.kernel[2], kh = tap / s.kernel[2] % s.kernel[1], kz = tap / s.kernel[2] / s.kernel[1];
-            for (i64 k = 0; k < kc;) {
-                const i64 b = (k0 + k) / s.n_out, p = (k0 + k) % s.n_out, w0 = p % s.out[2], h = p / s.out[2] % s.out[1];
-                const i64 iz = windows.source(0, p / s.out[2] / s.out[1], kz), ih = windows.source(1, h, kh), run = least(kc - k, s.out[2] - w0);
-                const T *row = windows.image + b * windows.image_step + channel * s.n_in + (iz * s.in[1] + ih) * s.in[2];
-                const bool inside = r < n && iz >= 0 && ih >= 0;
-                for (i64 x = 0; x < run; ++x) {
-                    const i64 iw = inside ? windows.source(2, w0 + x, kw) : -1;
-                    out[(k + x) * R + r] = iw >= 0 ? widen(row[iw]) : A(0);
-                }
-                k += run;
+        alignas(64) A gathered[R * CHUNK];
+        for (i64 k = 0; k < kc; k += CHUNK) {
+            const i64 depth = least(CHUNK, kc - k);
+            for (i64 r = 0; r < n; ++r) {
+                const i64 tap = (j0 + r) % s.n_taps, channel = (j0 + r) / s.n_taps * s.n_in;
+                const i64 kw = tap % s.kernel[2], kh = tap / s.kernel[2] % s.kernel[1], kz = tap / s.kernel[2] / s.kernel[1];
+                windows.each_run(k0 + k, depth, [&](i64 x, i64 run, const T *pixels, i64 z, i64 h, i64 w) {
+                    const Run rz = run_of<false>(s, 0, z, 1, kz), rh = run_of<false>(s, 1, h, 1, kh);
+                    const T *row = pixels + channel + (rz.pixel * s.in[1] + rh.pixel) * s.in[2];
+                    const bool inside = rz.lo < rz.hi && rh.lo < rh.hi;
+                    copy_run(inside ? run_of<false>(s, 2, w, run, kw) : Run{0, 0, 1, 0, 1}, inside ? row : pixels, run, gathered + r * CHUNK + x);
+                });
             }
+            pack_rows<R>(out + k * R, gathered, CHUNK, n, depth);
         }
     }
 };
 
 enum Direction { FORWARD, BACKWARD_DATA, BACKWARD_WEIGHT };
 
-// Groups one after the other; each is one product over the whole batch.
-template <class T> bool forward(const Geometry &s, const T *x, const T *w, const T *bias, T *y) {
+// Runs product(group, parallel) for every group: many groups side by side, few one after the other.  Returns whether all had memory.
+template <class F> bool each_group(const Geometry &s, F &&product) {
+    const bool wide = s.groups > 1 && s.batch * s.groups * s.o * s.c * s.n_taps * s.n_out > 200000;
     bool done = true;
+#pragma omp parallel for schedule(dynamic) if (wide) reduction(&& : done)
     for (i64 g = 0; g < s.groups; ++g) {
+        done = product(g, !wide) && done;
+    }
+    return done;
+}
+
+template <class T> bool forward(const Geometry &s, const T *x, const T *w, const T *bias, T *y) {
+    return each_group(s, [=, &s](i64 g, bool parallel) {
         const i64 depth = s.c * s.n_taps;
         const Windows<T, false> windows = {s, x + g * s.c * s.n_in, s.groups * s.c * s.n_in};
         const Output<T> to = {y + g * s.o * s.n_out, s.n_out, s.n_out, s.groups * s.o * s.n_out, bias ? bias + g * s.o : nullptr};
-        done = gemm(s.o, s.batch * s.n_out, 0, depth, strided(w + g * s.o * depth, depth, 1), windows, to, true) && done;
-    }
-    return done;
+        return gemm(s.o, s.batch * s.n_out, 0, depth, strided(w + g * s.o * depth, depth, 1), windows, to, parallel);
+    });
 }
 
 template <class T> bool backward_data(const Geometry &s, const T *dy, const T *w, T *dx) {
-    bool done = true;
-    for (i64 g = 0; g < s.groups; ++g) {
+    return each_group(s, [=, &s](i64 g, bool parallel) {
         const Windows<T, true> windows = {s, dy + g * s.o * s.n_out, s.groups * s.o * s.n_out};
         const Strided<T> weights = {w + g * s.o * s.c * s.n_taps, s.n_taps, 1, s.n_taps, s.c * s.n_taps};
         const Output<T> to = {dx + g * s.c * s.n_in, s.n_in, s.n_in, s.groups * s.c * s.n_in, nullptr};
-        done = gemm(s.c, s.batch * s.n_in, 0, s.o * s.n_taps, weights, windows, to, true) && done;
-    }
-    return done;
+        return gemm(s.c, s.batch * s.n_in, 0, s.o * s.n_taps, weights, windows, to, parallel);
+    });
 }
 
+// The sum over images and positions is long and the weight small: it is cut into pieces, as many as the shapes say, which are added in order.
 template <class T> bool backward_weight(const Geometry &s, const T *dy, const T *x, T *dw) {
-    bool done = true;
-    for (i64 g = 0; g < s.groups; ++g) {
+    using A = wide_t<T>;
+    const i64 depth = s.batch * s.n_out, columns = s.c * s.n_taps, size = s.o * columns;
+    const i64 n_pieces = size < M_TASK * N_TASK * 4 ? most(1, least(8, depth / (2 * K_BLOCK))) : 1, piece = ceil_div(depth, n_pieces);
+    return each_group(s, [=, &s](i64 g, bool parallel) {
         const Taps<T> taps = {{s, x + g * s.c * s.n_in, s.groups * s.c * s.n_in}};
         const Strided<T> rows = {dy + g * s.o * s.n_out, s.n_out, 1, s.n_out, s.groups * s.o * s.n_out};
-        const Output<T> to = {dw + g * s.o * s.c * s.n_taps, s.c * s.n_taps, NO_INNER, 0, nullptr};
-        done = gemm(s.o, s.c * s.n_taps, 0, s.batch * s.n_out, rows, taps, to, true) && done;
-    }
-    return done;
+        T *to = dw + g * size;
+        if (n_pieces == 1) {
+            return gemm(s.o, columns, 0, depth, rows, taps, Output<T>{to, columns, NO_INNER, 0, nullptr}, parallel);
+        }
+        A *sums = static_cast<A *>(allocate(n_pieces * size * i64(sizeof(A))));
+        bool done = sums != nullptr;
+#pragma omp parallel for schedule(dynamic) if (parallel && done && size * depth > 200000) reduction(&& : done)
+        for (i64 i = 0; i < n_pieces; ++i) {
+            const Output<A> part = {sums + i * size, columns, NO_INNER, 0, nullptr};
+            done = done && gemm(s.o, columns, i * piece, least(depth, (i + 1) * piece), rows, taps, part, false);
+        }
+        for (i64 i = 1; i < n_pieces && done; ++i) {
+            for (i64 j = 0; j < size; ++j) {
+                sums[j] += sums[i * size + j];
+            }
+        }
+        for (i64 j = 0; j < size && done; ++j) {
+            to[j] = narrow<T>(sums[j]);
+        }
+        free(sums);
+        return done;
+    });
 }
 
 // Fills s from the shapes; false where they do not fit.

@@ -6,6 +6,9 @@
 #pragma once
 #include <omp.h>
 #include <stdlib.h>
+#ifdef __F16C__
+#include <immintrin.h>
+#endif
 
 #include "cast.h"
 
@@ -16,7 +19,7 @@ enum { VECTOR_BYTES = 64, TILE_ROWS = 12 };
 #elif defined(__AVX2__)
 enum { VECTOR_BYTES = 32, TILE_ROWS = 6 };
 #else
-enum { VECTOR_BYTES = 16, TILE_ROWS = sizeof(void *) == 8 ? 6 : 4 };
+enum { VECTOR_BYTES = 16, TILE_ROWS = 6 };
 #endif
 
 template <class A> struct Tile {
@@ -33,17 +36,82 @@ inline i64 least(i64 a, i64 b) { return a < b ? a : b; }
 inline i64 most(i64 a, i64 b) { return a > b ? a : b; }
 inline i64 ceil_div(i64 a, i64 b) { return (a + b - 1) / b; }
 
-// Memory of one call; p is null when there is none left.
-struct Scratch {
-    void *p;
-    explicit Scratch(i64 bytes) : p(nullptr) {
-        if (posix_memalign(&p, 64, most(bytes, 64))) {
-            p = nullptr;
+// Memory of one call, or null.  Given back by free: a destructor would leave exception tables, and with them a weak symbol, in the unit.
+inline void *allocate(i64 bytes) {
+    void *p = nullptr;
+    return posix_memalign(&p, 64, size_t(most(bytes, 64))) == 0 ? p : nullptr;
+}
+
+// Transposes LANES vectors of LANES elements: each pass interleaves row i with row i + LANES / 2.
+template <class A> inline void transpose(typename Tile<A>::vector *rows) {
+    using V = typename Tile<A>::vector;
+    typedef decltype(V() < V()) Mask;
+    enum { L = Tile<A>::LANES };
+    Mask low, high;
+    for (int l = 0; l < L; ++l) {
+        low[l] = l / 2 + (l % 2) * L;
+        high[l] = L / 2 + low[l];
+    }
+#pragma GCC unroll 4
+    for (int pass = 1; pass < L; pass *= 2) {
+        V mixed[L];
+#pragma GCC unroll 16
+        for (int i = 0; i < L / 2; ++i) {
+            mixed[2 * i] = __builtin_shuffle(rows[i], rows[i + L / 2], low);
+            mixed[2 * i + 1] = __builtin_shuffle(rows[i], rows[i + L / 2], high);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < L; ++i) {
+            rows[i] = mixed[i];
         }
     }
-    Scratch(const Scratch &) = delete;
-    ~Scratch() { free(p); }
-};
+}
+
+template <class A, class T> inline typename Tile<A>::vector load(const T *from) {
+    alignas(64) A lanes[Tile<A>::LANES];
+    for (int l = 0; l < Tile<A>::LANES; ++l) {
+        lanes[l] = widen(from[l]);
+    }
+    return *reinterpret_cast<const typename Tile<A>::vector *>(lanes);
+}
+#ifdef __F16C__
+template <> inline Tile<float>::vector load<float, float16>(const float16 *from) {
+#ifdef __AVX512F__
+    return _mm512_maskz_cvtph_ps(0xffff, _mm256_loadu_si256(reinterpret_cast<const __m256i *>(from)));
+#else
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i *>(from)));
+#endif
+}
+#endif
+
+// Writes n rows of `run` consecutive elements each as out[k][row], R rows wide, zeros below the last row.
+template <int R, class A, class T> inline void pack_rows(A *out, const T *from, i64 row_step, i64 n, i64 run) {
+    using V = typename Tile<A>::vector;
+    enum { L = Tile<A>::LANES, BLOCKS = (R + L - 1) / L };
+    i64 k = 0;
+    // A store past row R spills into the next k, which is written later; hence the last block goes one by one where there is a spill.
+    for (; k + L + (R % L != 0) <= run; k += L) {
+        V rows[BLOCKS][L] = {};
+        for (i64 r = 0; r < n; ++r) {
+            rows[r / L][r % L] = load<A>(from + r * row_step + k);
+        }
+#pragma GCC unroll 4
+        for (int b = 0; b < BLOCKS; ++b) {
+            transpose<A>(rows[b]);
+        }
+        for (i64 x = 0; x < L; ++x) {
+#pragma GCC unroll 4
+            for (int b = 0; b < BLOCKS; ++b) {
+                *reinterpret_cast<V *>(out + (k + x) * R + b * L) = rows[b][x];
+            }
+        }
+    }
+    for (; k < run; ++k) {
+        for (i64 r = 0; r < R; ++r) {
+            out[k * R + r] = r < n ? widen(from[r * row_step + k]) : A(0);
+        }
+    }
+}
 
 // An operand in memory: element (i, k) is at i * i_step + (k % k_inner) * k_step + (k / k_inner) * k_outer.
 template <class T> struct Strided {
@@ -61,17 +129,22 @@ template <class T> struct Strided {
     }
 
     template <int R, class A> void pack_run(A *out, const T *from, i64 n, i64 run) const {
-        if (i_step == 1 && n == R) {
+        if (k_step == 1) {
+            pack_rows<R>(out, from, i_step, n, run);
+        } else if (i_step == 1 && n == R) {
             for (i64 k = 0; k < run; ++k) {
                 for (int r = 0; r < R; ++r) {
                     out[k * R + r] = widen(from[k * k_step + r]);
                 }
             }
-            return;
-        }
-        for (i64 r = 0; r < R; ++r) {
-            for (i64 k = 0; k < run; ++k) {
-                out[k * R + r] = r < n ? widen(from[r * i_step + k * k_step]) : A(0);
+        } else {
+            for (i64 k = 0; k < run; ++k, out += R, from += k_step) {
+                for (i64 r = 0; r < n; ++r) {
+                    out[r] = widen(from[r * i_step]);
+                }
+                for (i64 r = n; r < R; ++r) {
+                    out[r] = 0;
+                }
             }
         }
     }
@@ -86,44 +159,48 @@ template <class T> struct Output {
     const T *row_bias;
 };
 
-// c[r][column] (+)= sum over k of a[k][r] * b[k][column], R rows of a panel that is TILE_ROWS wide.
-template <int R, class A> inline void tile(i64 kc, const A *a, const A *b, A *c, i64 c_step, bool add) {
-    using V = typename Tile<A>::vector;
-    constexpr int NV = Tile<A>::VECTORS, L = Tile<A>::LANES;
-    V sum[R][NV] = {};
-    for (i64 k = 0; k < kc; ++k) {
-        V bk[NV];
+// c[r][column] (+)= sum over k of a[k][r] * b[k][column]: R rows, V vectors of columns, of panels TILE_ROWS and COLUMNS wide.
+template <int R, int V, class A> inline void tile(i64 kc, const A *a, const A *b, A *c, i64 c_step, bool add) {
+    using Vector = typename Tile<A>::vector;
+    constexpr int L = Tile<A>::LANES;
+    Vector sum[R][V] = {};
+    for (i64 k = 0; k < kc; ++k, a += TILE_ROWS, b += Tile<A>::COLUMNS) {
+        Vector bk[V];
 #pragma GCC unroll 4
-        for (int v = 0; v < NV; ++v) {
-            bk[v] = *reinterpret_cast<const V *>(b + v * L);
+        for (int v = 0; v < V; ++v) {
+            bk[v] = *reinterpret_cast<const Vector *>(b + v * L);
         }
 #pragma GCC unroll 16
         for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
-            for (int v = 0; v < NV; ++v) {
+            for (int v = 0; v < V; ++v) {
                 sum[r][v] += a[r] * bk[v];
             }
         }
-        a += TILE_ROWS;
-        b += NV * L;
     }
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
-        for (int v = 0; v < NV; ++v) {
-            V *to = reinterpret_cast<V *>(c + r * c_step + v * L);
+        for (int v = 0; v < V; ++v) {
+            Vector *to = reinterpret_cast<Vector *>(c + r * c_step + v * L);
             *to = add ? *to + sum[r][v] : sum[r][v];
         }
     }
 }
 
-template <class A> inline void tile_rows(i64 rows, i64 kc, const A *a, const A *b, A *c, i64 c_step, bool add) {
-    if (rows > TILE_ROWS / 2) {
-        tile<TILE_ROWS>(kc, a, b, c, c_step, add);
-    } else if (rows > 2) {
-        tile<TILE_ROWS / 2>(kc, a, b, c, c_step, add);
-    } else {
-        tile<2>(kc, a, b, c, c_step, add);
+// The fewest rows that a tile of its own has for `rows` rows.
+constexpr i64 tile_rows(i64 rows) {
+    return rows <= 1 ? 1 : rows <= 2 ? 2 : rows <= 4 ? 4 : rows <= 6 ? 6 : rows <= 8 ? 8 : 12;
+}
+
+template <int V, class A> inline void run_tile(i64 rows, i64 kc, const A *a, const A *b, A *c, i64 c_step, bool add) {
+    switch (tile_rows(rows)) {
+    case 1: return tile<1, V>(kc, a, b, c, c_step, add);
+    case 2: return tile<2, V>(kc, a, b, c, c_step, add);
+    case 4: return tile<4, V>(kc, a, b, c, c_step, add);
+    case 6: return tile<6, V>(kc, a, b, c, c_step, add);
+    case 8: return tile<TILE_ROWS < 8 ? 1 : 8, V>(kc, a, b, c, c_step, add);
+    default: return tile<TILE_ROWS < 12 ? 1 : 12, V>(kc, a, b, c, c_step, add);
     }
 }
 
@@ -166,12 +243,16 @@ inline void block(const Output<T> &c, i64 i0, i64 n_rows, i64 j0, i64 n_columns,
             A *to = edge;
             i64 step = COLUMNS;
             bool add = false;
-            if (direct && (ni == TILE_ROWS || ni == TILE_ROWS / 2 || ni == 2)) {
+            if (direct && ni == tile_rows(ni)) {
                 to = reinterpret_cast<A *>(c.p) + (i0 + i) * c.i_step + inner + (j0 + j) / c.j_inner * c.j_outer;
                 step = c.i_step;
                 add = !first;
             }
-            tile_rows(ni, kc, ai, bj, to, step, add);
+            if (nj > Tile<A>::LANES) {
+                run_tile<2>(ni, kc, ai, bj, to, step, add);
+            } else {
+                run_tile<1>(ni, kc, ai, bj, to, step, add);
+            }
             if (bias) {
                 add_bias(to, step, bias, ni, nj);
             }
@@ -196,7 +277,8 @@ inline void block(const Output<T> &c, i64 i0, i64 n_rows, i64 j0, i64 n_columns,
 }
 
 // C = A B for k in [k_begin, k_end).  Returns false when there is no memory for the packed blocks.
-template <class SA, class SB, class T> inline bool gemm(i64 m, i64 n, i64 k_begin, i64 k_end, const SA &a, const SB &b, const Output<T> &c, bool parallel) {
+template <class SA, class SB, class T>
+inline bool gemm(i64 m, i64 n, i64 k_begin, i64 k_end, const SA &a, const SB &b, const Output<T> &c, bool parallel) {
     using A = wide_t<T>;
     enum { COLUMNS = Tile<A>::COLUMNS };
     const i64 mb = least(ceil_div(m, TILE_ROWS) * TILE_ROWS, M_BLOCK), nb = least(ceil_div(n, COLUMNS) * COLUMNS, N_BLOCK);
@@ -204,12 +286,12 @@ template <class SA, class SB, class T> inline bool gemm(i64 m, i64 n, i64 k_begi
     // Between blocks of K the sums stay in C, unless its type is narrower than they are.
     const bool keep = sizeof(T) != sizeof(A) && depth > kb;
     const i64 a_size = ceil_div(mb * kb, 16) * 16;
-    Scratch packed((a_size + nb * kb) * i64(sizeof(A))), sums(keep ? mb * nb * i64(sizeof(A)) : 0);
-    if (!packed.p || !sums.p) {
+    A *pa = static_cast<A *>(allocate((a_size + nb * kb + (keep ? mb * nb : 0)) * i64(sizeof(A))));
+    if (!pa) {
         return false;
     }
-    A *pa = static_cast<A *>(packed.p), *pb = pa + a_size, *whole = keep ? static_cast<A *>(sums.p) : nullptr;
-#pragma omp parallel if (parallel)
+    A *pb = pa + a_size, *whole = keep ? pb + nb * kb : nullptr;
+#pragma omp parallel if (parallel && m * n * depth > 500000)
     for (i64 j0 = 0; j0 < n; j0 += nb) {
         const i64 nj = least(nb, n - j0), b_panels = ceil_div(nj, COLUMNS), tasks_j = ceil_div(nj, N_TASK);
         for (i64 i0 = 0; i0 < m; i0 += mb) {
@@ -233,6 +315,7 @@ template <class SA, class SB, class T> inline bool gemm(i64 m, i64 n, i64 k_begi
             }
         }
     }
+    free(pa);
     return true;
 }
 
