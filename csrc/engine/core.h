@@ -109,6 +109,8 @@ struct Context {
     Lane lane; // under the engine's mutex
 };
 
+constexpr size_t max_remembered = 256; // errors of a program that never waits
+
 struct Engine {
     Engine();
     std::mutex mutex;

@@ -12,7 +12,6 @@
 namespace cymx {
 
 namespace {
-constexpr size_t max_remembered = 256; // of a program that never waits
 
 // Stands in when there is no memory for a poison; its own reference keeps it from being freed.
 struct LastResort : Poison {

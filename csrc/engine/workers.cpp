@@ -110,7 +110,10 @@ void after_fork_in_child() {
 
 } // namespace
 
-Engine::Engine() { pthread_atfork(before_fork, after_fork, after_fork_in_child); }
+Engine::Engine() {
+    errors.reserve(max_remembered); // so that remembering one cannot fail
+    pthread_atfork(before_fork, after_fork, after_fork_in_child);
+}
 
 int push_to_worker(Task *task, Lock &lock, cymx_error *err) {
     Lane &lane = find_context(task->call.device_type, task->call.device_id)->lane;
