@@ -2,13 +2,24 @@
 
 import os
 import platform
-import sysconfig
 from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+
+
+
+def onednn_headers():
+    """Return the folder of oneDNN's headers, wherever its wheel was installed (an isolated build has a place of its own)."""
+    try:
+        files = metadata.files("onednn-devel-cpu-gomp") or []
+    except metadata.PackageNotFoundError:
+        return []
+    return sorted({str(Path(f.locate()).resolve().parent) for f in files if f.name == "dnnl.h" and "oneapi" not in f.parts})
+
 
 X86 = platform.machine() in ("x86_64", "AMD64")
 ISAS = {"v2": "-march=x86-64-v2", "v3": "-march=x86-64-v3", "v4": "-march=x86-64-v4"} if X86 else {"base": ""}
@@ -16,7 +27,7 @@ ISAS = {"v2": "-march=x86-64-v2", "v3": "-march=x86-64-v3", "v4": "-march=x86-64
 # turns on flush-to-zero for the whole Python process.
 KERNEL_FLAGS = ["-O3", "-fno-trapping-math", "-fno-math-errno", "-mprefer-vector-width=512" if X86 else "-O3"]
 COMMON_FLAGS = ["-std=c++17", "-O3", "-fopenmp", "-fvisibility=hidden", "-Wall", "-Wno-unknown-pragmas"]
-INCLUDES = ["csrc", "cymx/include", os.path.join(sysconfig.get_path("data"), "include")]
+INCLUDES = ["csrc", "cymx/include", *onednn_headers()]
 HEADERS = sorted(str(p) for d in ("csrc", "cymx/include") for p in Path(d).rglob("*.h"))
 KERNELS = sorted(str(p) for p in Path("csrc/kernels").glob("*.cpp"))
 

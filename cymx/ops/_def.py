@@ -8,7 +8,7 @@ Kinds, by base class:
 
 A class states: a docstring with shapes, `inputs`, settings (annotated Params), `shape` and `dtype` rules (see _shapes.py), and its gradient:
 `grad(p, *dys, *inputs, *outputs)` returns an entry or None for each input; `grad = None` says that there is none.  A Composed operator without a `grad`
-is differentiated through its body.  Called by: every module of ops/, the passes, symbol and ndarray.
+is differentiated through its body.  A setting called shape or dtype is declared as `shape_`, `dtype_`, since the rules have those names.  Called by: every module of ops/, the passes, symbol and ndarray.
 """
 
 from collections.abc import Sequence
@@ -50,7 +50,8 @@ class Op:
     uses_mode = False
     # Whether the gradient ignores the head gradient, so that backward() may be called without one.
     is_loss = False
-    # What printing and automatic names call it: `_plus` for elemwise_add made by `+`.
+    # Whether it draws random numbers, so that two equal nodes differ.
+    is_random = False
     params: dict[str, Param] = {}
     grad: Any
     shape: Any
@@ -90,6 +91,10 @@ class Map(Op):
 
     functor = ""
     floating = False
+
+    def constants(p: Params) -> Sequence[Any]:  # type: ignore[misc]
+        """Return the numbers that the functor takes after the inputs."""
+        return ()
 
 
 class Kernel(Op):
@@ -139,8 +144,8 @@ def _declared(cls: type) -> dict[str, Param]:
     for name, annotation in cls.__dict__.get("__annotations__", {}).items():
         param = cls.__dict__.get(name)
         if isinstance(param, Param):
-            param.declare(name, annotation)
-            found[name] = param
+            param.declare(name.rstrip("_"), annotation)
+            found[param.name] = param
     return found
 
 

@@ -17,6 +17,10 @@ class Shape:
     """Annotate a tuple of integers; an integer stands for a tuple of one."""
 
 
+class OptionalShape:
+    """Annotate a tuple of integers and Nones."""
+
+
 class Axes:
     """Annotate None, an integer or a tuple of integers."""
 
@@ -157,15 +161,27 @@ def _shape(value: Any) -> tuple[int, ...]:
     return tuple(-1 if v is None else _int(v) for v in value)
 
 
+def _optional_shape(value: Any) -> tuple[int | None, ...]:
+    if isinstance(value, str):
+        value = ast.literal_eval(value.replace("L", ""))
+    if not hasattr(value, "__iter__"):
+        value = (value,)
+    return tuple(None if v is None else _int(v) for v in value)
+
+
 def _axes(value: Any) -> Any:
     if isinstance(value, str):
         value = ast.literal_eval(value)
     return tuple(_int(v) for v in value) if hasattr(value, "__iter__") else _int(value)
 
 
-_PARSERS: dict[Any, Any] = {int: _int, float: _float, bool: _bool, str: _str, Shape: _shape, Axes: _axes, DType: dtype_name}
+_PARSERS: dict[Any, Any] = {
+    int: _int, float: _float, bool: _bool, str: _str, Shape: _shape, OptionalShape: _optional_shape,
+    Axes: _axes, DType: dtype_name,
+}  # fmt: skip
 _WORDS: dict[Any, str] = {
     int: "an integer", float: "a number", bool: "True or False", str: "a word", Shape: "a tuple of integers",
+    OptionalShape: "a tuple of integers and Nones",
     Axes: "an axis or a tuple of axes", DType: "the name of a dtype",
 }  # fmt: skip
 

@@ -1,0 +1,573 @@
+"""The door: arrays, and everything that launches on the CPU.
+
+Array is the base of NDArray: a contiguous piece of a Buffer with a shape and a dtype.  Plan holds compiled steps and pushes runs of them to the engine.
+`launch` runs one kernel at once on NumPy arrays, for tests.  Holds no state but the choice of instruction set.  Called by: ndarray, executor, compiler/plan.
+"""
+
+cimport cython
+from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.stdint cimport int32_t, int64_t, intptr_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
+
+from cymx._engine cimport (
+    CYMX_TASK_SMALL,
+    Buffer,
+    buffer_new,
+    cymx_buffer,
+    cymx_error,
+    cymx_task,
+    push,
+    raise_error,
+    random_reserve,
+    wait_to_read,
+    wait_to_write,
+)
+
+import struct
+
+import numpy as np
+
+from cymx import config
+from cymx.base import DTYPE_FLAGS, DTYPE_NAMES, NUMPY_DTYPES, ArgumentError, MXNetError
+
+
+cdef extern from "plan.h" nogil:
+    ctypedef struct cymx_plan:
+        pass
+
+    ctypedef struct cymx_operand:
+        cymx_tensor tensor
+        int32_t slot
+        int64_t offset
+
+    cymx_plan *cymx_plan_new(int32_t n_slots)
+    void cymx_plan_retain(cymx_plan *plan)
+    void cymx_plan_release(cymx_plan *plan)
+    void cymx_plan_add(
+        cymx_plan *plan, cymx_kernel kernel, const char *label, const cymx_operand *operands, int32_t n_in, int32_t n_out,
+        const void *params, int64_t params_bytes, int32_t scratch_slot, int64_t scratch_offset, uint64_t n_random)
+    uint64_t cymx_plan_n_random(const cymx_plan *plan, int32_t start, int32_t stop)
+    int cymx_plan_run(
+        const cymx_plan *plan, int32_t start, int32_t stop, void **slots, uint64_t seed, uint64_t counter, cymx_error *err)
+
+cdef extern from "dispatch.h" nogil:
+    int cymx_isa_select(const char *name, cymx_error *err)
+    const char *cymx_isa_name()
+    const char *cymx_isa_supported()
+    cymx_kernel cymx_kernel_find(const char *name)
+    int cymx_functor_find(const char *name)
+
+cdef extern from "onednn.h" nogil:
+    int cymx_onednn_load(const char *path, cymx_error *err)
+    void cymx_onednn_enable(int on)
+    int cymx_onednn_enabled()
+
+
+cdef int64_t ITEM_BYTES[13]
+memset(ITEM_BYTES, 0, sizeof(ITEM_BYTES))
+for _name, _flag in DTYPE_FLAGS.items():
+    ITEM_BYTES[<int>_flag] = NUMPY_DTYPES[_name].itemsize
+
+# Below this much work (bytes touched, or multiplications) a run may take place in the calling thread: a worker takes 5 to 20 us to wake.
+cdef int64_t SMALL_WORK = 262144
+
+
+# ---- instruction sets and libraries ----
+
+def isa():
+    """Return the instruction set in use, e.g. 'x86-64-v3'."""
+    return cymx_isa_name().decode()
+
+
+def supported_isas():
+    """Return the instruction sets that this machine can run, best last."""
+    return cymx_isa_supported().decode().split()
+
+
+def select_isa(name):
+    """Use the kernels of one instruction set ('' for the best) in plans made from now on.  Raises MXNetError for one that cannot run here."""
+    cdef cymx_error err
+    if cymx_isa_select(name.encode(), &err):
+        raise_error(&err)
+
+
+_library_tried = False
+
+
+def load_library():
+    """Open oneDNN, once, where it is installed and wanted; without it the portable kernels do the work."""
+    global _library_tried
+    cdef cymx_error err
+    if _library_tried:
+        return
+    _library_tried = True
+    path = config.onednn_path() if config.onednn_wanted() else None
+    if path is not None and cymx_onednn_load(path.encode(), &err) == 0:
+        cymx_onednn_enable(1)
+
+
+def onednn(enable=None):
+    """Switch oneDNN's kernels on or off for plans made from now on (None: leave it), and return whether they are on."""
+    load_library()
+    if enable is not None:
+        cymx_onednn_enable(1 if enable else 0)
+    return bool(cymx_onednn_enabled())
+
+
+def functor(name):
+    """Return the number by which map programs know a functor.  Raises MXNetError for an unknown one."""
+    number = cymx_functor_find(name.encode())
+    if number < 0:
+        raise MXNetError(f"there is no functor {name!r} in include/cymx/map.h")
+    return number
+
+
+def has_kernel(name):
+    """Tell whether there is a kernel of that name."""
+    load_library()
+    return cymx_kernel_find(name.encode()) is not NULL
+
+
+cdef cymx_kernel find_kernel(str name) except NULL:
+    load_library()
+    cdef cymx_kernel kernel = cymx_kernel_find(name.encode())
+    if kernel is NULL:
+        raise MXNetError(f"there is no CPU kernel {name!r}")
+    return kernel
+
+
+cdef bytes pack_params(params):
+    """Return a parameter block: integers as int64, floats as double; bytes as they are."""
+    if isinstance(params, bytes):
+        return params
+    return struct.pack("=" + "".join("d" if isinstance(p, float) else "q" for p in params), *params)
+
+
+# ---- arrays ----
+
+cdef class Array:
+    """A contiguous row-major array on a Buffer; views share the Buffer.  The base of NDArray."""
+
+    @classmethod
+    def empty(cls, tuple shape, str dtype, int32_t device_type=1, int32_t device_id=0):
+        """Return an uninitialised array of class `cls`.  Raises MemoryError naming the size."""
+        cdef Array self = cls.__new__(cls)
+        cdef cymx_error err
+        cdef cymx_buffer *ptr
+        self.describe(shape, DTYPE_FLAGS[dtype])
+        ptr = buffer_new(device_type, device_id, self.n_elements * ITEM_BYTES[self.t.dtype], &err)
+        if ptr is NULL:
+            raise_error(&err)
+        self.buffer = Buffer.adopt(ptr)
+        self.t.data = ptr.data
+        return self
+
+    @classmethod
+    def wrap(cls, obj, int32_t device_type=1, int32_t device_id=0):
+        """Return an array over the memory of a C-contiguous NumPy array, without copying; keeps it alive."""
+        cdef Array self = cls.__new__(cls)
+        name = obj.dtype.name
+        if name not in DTYPE_FLAGS:
+            raise ArgumentError(f"wrap: dtype is {name}, expected one of {', '.join(DTYPE_FLAGS)}")
+        if not obj.flags.c_contiguous:
+            raise ArgumentError("wrap: the array is not C-contiguous")
+        self.describe(tuple(obj.shape), DTYPE_FLAGS[name])
+        self.buffer = Buffer.wrap(obj.view(np.uint16) if name == "bfloat16" else obj, device_type, device_id)
+        self.t.data = self.buffer.ptr.data
+        return self
+
+    cdef int describe(self, tuple shape, int dtype) except -1:
+        cdef int64_t n = 1
+        cdef int64_t size
+        cdef int i = 0
+        if len(shape) > CYMX_MAX_NDIM:
+            raise ArgumentError(f"an array has at most {CYMX_MAX_NDIM} dimensions, came {len(shape)}: {shape}")
+        for dim in shape:
+            size = dim
+            if size < 0:
+                raise ArgumentError(f"shape is {shape}, expected no negative dimension")
+            if size and n > (1 << 60) // size:
+                raise MemoryError(f"an array of shape {shape} does not fit into memory")
+            self.t.shape[i] = size
+            n *= size
+            i += 1
+        self.t.ndim = i
+        self.t.dtype = dtype
+        self.n_elements = n
+        self.cached_shape = shape
+        return 0
+
+    def view(self, tuple shape, int64_t offset=0):
+        """Return an array of the same class on the same memory, `offset` elements from this one's start.  Raises ArgumentError outside it."""
+        cdef Array other = type(self).__new__(type(self))
+        other.describe(shape, self.t.dtype)
+        if offset < 0 or offset + other.n_elements > self.n_elements:
+            raise ArgumentError(f"a view of shape {shape} at element {offset} does not lie inside an array of shape {self.cached_shape}")
+        other.buffer = self.buffer
+        other.t.data = <char *>self.t.data + offset * ITEM_BYTES[self.t.dtype]
+        return other
+
+    @property
+    def shape(self):
+        """The dimensions, outermost first."""
+        return self.cached_shape
+
+    @property
+    def ndim(self):
+        """The number of dimensions."""
+        return self.t.ndim
+
+    @property
+    def size(self):
+        """The number of elements."""
+        return self.n_elements
+
+    @property
+    def nbytes(self):
+        """The bytes of all elements."""
+        return self.n_elements * ITEM_BYTES[self.t.dtype]
+
+    @property
+    def dtype_name(self):
+        """The dtype's name, e.g. 'float32'."""
+        return DTYPE_NAMES[self.t.dtype]
+
+    @property
+    def device_type(self):
+        """MXNet's device number: 1 cpu, 2 gpu, 3 cpu_pinned, 5 cpu_shared."""
+        return self.buffer.ptr.device_type
+
+    @property
+    def device_id(self):
+        """The device's id."""
+        return self.buffer.ptr.device_id
+
+    @property
+    def address(self):
+        """The address of the first element."""
+        return <intptr_t>self.t.data
+
+    def overlaps(self, Array other):
+        """Tell whether two arrays share memory."""
+        cdef char *a = <char *>self.t.data
+        cdef char *b = <char *>other.t.data
+        return a < b + other.n_elements * ITEM_BYTES[other.t.dtype] and b < a + self.n_elements * ITEM_BYTES[self.t.dtype]
+
+    def wait_to_read(self):
+        """Wait until all pending writes are done.  Raises the error that the last one left."""
+        self.buffer.wait_to_read()
+
+    def wait_to_write(self):
+        """Wait until all pending reads and writes are done.  Raises the error that the last write left."""
+        self.buffer.wait_to_write()
+
+    def read(self):
+        """Return the elements as a new NumPy array.  Waits for pending writes; raises the error that the last one left."""
+        self.buffer.wait_to_read()
+        result = np.empty(self.cached_shape, NUMPY_DTYPES[DTYPE_NAMES[self.t.dtype]])
+        cdef void *data = <void *><intptr_t>result.ctypes.data
+        cdef int64_t n = self.n_elements * ITEM_BYTES[self.t.dtype]
+        cdef void *source = self.t.data
+        with nogil:
+            memcpy(data, source, n)
+        return result
+
+    def write(self, source):
+        """Copy in the bytes of a C-contiguous object of the same size.  Waits for pending users; clears an earlier error of the whole array."""
+        cdef WriteTask *task
+        cdef Py_buffer view
+        cdef int64_t n = self.n_elements * ITEM_BYTES[self.t.dtype]
+        PyObject_GetBuffer(source, &view, PyBUF_C_CONTIGUOUS)
+        try:
+            if view.len != n:
+                raise ArgumentError(f"write: {view.len} bytes came, expected {n} for shape {self.cached_shape} of {self.dtype_name}")
+            self.copy_in(view.buf, n)
+        finally:
+            PyBuffer_Release(&view)
+
+    cdef int copy_in(self, void *source, int64_t n) except -1:
+        # As a task, so that it takes its turn and clears poison; waited for, because the source may change afterwards.
+        cdef WriteTask *arg = <WriteTask *>malloc(sizeof(WriteTask))
+        cdef cymx_task task
+        cdef cymx_error err
+        cdef cymx_buffer *ptr = self.buffer.ptr
+        cdef int code
+        if arg is NULL:
+            raise MemoryError("no memory for a copy")
+        arg.target, arg.source, arg.n = self.t.data, source, n
+        memset(&task, 0, sizeof(task))
+        task.run, task.drop, task.arg = run_write, free, arg
+        task.writes, task.n_writes = &ptr, 1
+        # A partial write reads the rest: poison elsewhere in the buffer stays.
+        if n < ptr.bytes:
+            task.reads, task.n_reads = &ptr, 1
+        task.device_type, task.device_id = ptr.device_type, ptr.device_id
+        task.label, task.flags = b"copy", CYMX_TASK_SMALL
+        with nogil:
+            code = push(&task, &err)
+            if code == 0:
+                code = wait_to_read(ptr, &err)
+        if code:
+            raise_error(&err)
+        return 0
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        cdef int i
+        cdef int64_t stride = ITEM_BYTES[self.t.dtype]
+        cdef Py_ssize_t *dims
+        if flags & PyBUF_WRITABLE:
+            if self.buffer.readonly:
+                raise BufferError("the array wraps read-only memory")
+            self.buffer.wait_to_write()
+        else:
+            self.buffer.wait_to_read()
+        dims = <Py_ssize_t *>PyMem_Malloc(sizeof(Py_ssize_t) * 2 * (self.t.ndim + 1))
+        if dims is NULL:
+            raise MemoryError("no memory for a view")
+        for i in range(self.t.ndim - 1, -1, -1):
+            dims[i] = self.t.shape[i]
+            dims[self.t.ndim + i] = stride
+            stride *= self.t.shape[i]
+        view.buf, view.obj, view.len = self.t.data, self, self.n_elements * ITEM_BYTES[self.t.dtype]
+        view.itemsize, view.readonly, view.ndim = ITEM_BYTES[self.t.dtype], self.buffer.readonly, self.t.ndim
+        view.format = NULL
+        view.shape = NULL
+        view.strides = NULL
+        if flags & PyBUF_FORMAT:
+            view.format = FORMATS[self.t.dtype]
+        if flags & PyBUF_ND:
+            view.shape = dims
+        if (flags & PyBUF_STRIDES) == PyBUF_STRIDES:
+            view.strides = dims + self.t.ndim
+        view.suboffsets = NULL
+        view.internal = dims
+
+    def __releasebuffer__(self, Py_buffer *view):
+        PyMem_Free(view.internal)
+
+
+cdef char *FORMATS[13]
+FORMATS[0], FORMATS[1], FORMATS[2], FORMATS[3], FORMATS[4] = b"f", b"d", b"e", b"B", b"i"
+FORMATS[5], FORMATS[6], FORMATS[7], FORMATS[12] = b"b", b"q", b"?", b"H"
+
+
+cdef struct WriteTask:
+    void *target
+    void *source
+    int64_t n
+
+
+cdef int run_write(void *arg, cymx_error *err) noexcept nogil:
+    cdef WriteTask *task = <WriteTask *>arg
+    memcpy(task.target, task.source, task.n)
+    return 0
+
+
+# ---- plans ----
+
+cdef struct RunTask:
+    cymx_plan *plan
+    int32_t start
+    int32_t stop
+    uint64_t seed
+    uint64_t counter
+    # then one address for each slot
+
+
+cdef int run_plan(void *arg, cymx_error *err) noexcept nogil:
+    cdef RunTask *task = <RunTask *>arg
+    return cymx_plan_run(task.plan, task.start, task.stop, <void **>(task + 1), task.seed, task.counter, err)
+
+
+cdef void drop_plan(void *arg) noexcept nogil:
+    cymx_plan_release((<RunTask *>arg).plan)
+    free(arg)
+
+
+cdef int fill_tensor(cymx_tensor *tensor, shape, dtype) except -1:
+    cdef int i
+    if len(shape) > CYMX_MAX_NDIM:
+        raise ArgumentError(f"a tensor has at most {CYMX_MAX_NDIM} dimensions, came {tuple(shape)}")
+    tensor.ndim = len(shape)
+    tensor.dtype = DTYPE_FLAGS[dtype]
+    tensor.data = NULL
+    for i in range(tensor.ndim):
+        tensor.shape[i] = shape[i]
+    return 0
+
+
+@cython.final
+cdef class Plan:
+    """Compiled steps on numbered slots: bound arrays first, the arena last.  Immutable; may be run by many threads.
+
+    steps: (kernel, label, inputs, outputs, params, scratch offset or None, n_random, work) with operands (slot, offset in bytes, shape, dtype).
+    n_arrays: the number of bound arrays.   split: the number of forward steps.
+    """
+
+    cdef cymx_plan *ptr
+    cdef readonly int32_t n_arrays, n_steps, split
+    cdef int64_t work[3]  # of the whole, the forward and the backward steps
+    cdef int32_t n_reads[3]
+    cdef int32_t n_writes[3]
+    cdef int32_t *reads[3]
+    cdef int32_t *writes[3]
+
+    def __init__(self, steps, int32_t n_arrays, int32_t split):
+        cdef int part
+        self.n_arrays, self.n_steps, self.split = n_arrays, len(steps), split
+        self.ptr = cymx_plan_new(n_arrays + 1)
+        for step in steps:
+            kernel, label, inputs, outputs, params, scratch, n_random, _ = step
+            self.add(kernel, label, inputs, outputs, params, scratch, n_random)
+        for part, chosen in enumerate((steps, steps[:split], steps[split:])):
+            self.work[part] = sum(step[7] for step in chosen)
+            self.index(part, chosen)
+
+    def __dealloc__(self):
+        cdef int part
+        if self.ptr is not NULL:
+            cymx_plan_release(self.ptr)
+        for part in range(3):
+            free(self.reads[part])
+            free(self.writes[part])
+
+    cdef add(self, kernel, label, inputs, outputs, params, scratch, n_random):
+        cdef int n = len(inputs) + len(outputs)
+        cdef cymx_operand *operands = <cymx_operand *>malloc(sizeof(cymx_operand) * (n + 1))
+        cdef bytes block = pack_params(params)
+        cdef int i = 0
+        if operands is NULL:
+            raise MemoryError("no memory for a plan")
+        try:
+            for slot, offset, shape, dtype in (*inputs, *outputs):
+                fill_tensor(&operands[i].tensor, shape, dtype)
+                operands[i].slot, operands[i].offset = slot, offset
+                i += 1
+            cymx_plan_add(
+                self.ptr, find_kernel(kernel), label.encode(), operands, len(inputs), len(outputs), <const char *>block, len(block),
+                -1 if scratch is None else self.n_arrays, 0 if scratch is None else scratch, n_random)
+        finally:
+            free(operands)
+
+    cdef index(self, int part, steps):
+        """Note which slots a part of the steps reads and writes."""
+        # The arena has a variable too: it keeps two runs of one plan from meeting in it.
+        reads = sorted({operand[0] for step in steps for operand in step[2]})
+        writes = sorted({operand[0] for step in steps for operand in step[3]} | {self.n_arrays})
+        self.n_reads[part], self.n_writes[part] = len(reads), len(writes)
+        self.reads[part] = <int32_t *>malloc(sizeof(int32_t) * (len(reads) + 1))
+        self.writes[part] = <int32_t *>malloc(sizeof(int32_t) * (len(writes) + 1))
+        for i, slot in enumerate(reads):
+            self.reads[part][i] = slot
+        for i, slot in enumerate(writes):
+            self.writes[part][i] = slot
+
+    def run(self, list arrays, Buffer arena, int part=0):
+        """Push a run of all steps (part 0), the forward (1) or the backward ones (2).
+
+        arrays: one Array for each slot, of the planned types.   arena: None when the plan needs none.
+        Raises MXNetError when the engine refuses; what fails later surfaces at the wait.
+        """
+        cdef int32_t n = self.n_arrays
+        cdef int32_t i
+        cdef size_t size = sizeof(RunTask) + (n + 1) * sizeof(void *)
+        cdef RunTask *arg
+        cdef void **slots
+        cdef cymx_buffer *few[64]
+        cdef cymx_buffer **buffers = few
+        cdef cymx_buffer **reads
+        cdef cymx_buffer **writes
+        cdef cymx_task task
+        cdef cymx_error err
+        cdef Array array
+        cdef cymx_buffer *first
+        cdef uint64_t n_random
+        cdef int code
+        if len(arrays) != n:
+            raise MXNetError(f"a plan of {n} arrays was run with {len(arrays)}")
+        arg = <RunTask *>malloc(size)
+        if 3 * (n + 2) > 64:
+            buffers = <cymx_buffer **>malloc(sizeof(cymx_buffer *) * 3 * (n + 2))
+        if arg is NULL or buffers is NULL:
+            free(arg)
+            raise MemoryError("no memory to run a plan")
+        slots = <void **>(arg + 1)
+        for i in range(n):
+            array = <Array?>arrays[i]
+            slots[i] = array.t.data
+            buffers[i] = array.buffer.ptr
+        slots[n] = NULL
+        buffers[n] = NULL
+        if arena is not None:
+            slots[n] = arena.ptr.data
+            buffers[n] = arena.ptr
+        first = buffers[0]
+        arg.plan = self.ptr
+        arg.start = self.split if part == 2 else 0
+        arg.stop = self.split if part == 1 else self.n_steps
+        memset(&task, 0, sizeof(task))
+        reads, writes = buffers + n + 2, buffers + 2 * (n + 2)
+        for i in range(self.n_reads[part]):
+            if buffers[self.reads[part][i]] is not NULL:
+                reads[task.n_reads] = buffers[self.reads[part][i]]
+                task.n_reads += 1
+        for i in range(self.n_writes[part]):
+            if buffers[self.writes[part][i]] is not NULL:
+                writes[task.n_writes] = buffers[self.writes[part][i]]
+                task.n_writes += 1
+        task.run, task.drop, task.arg = run_plan, drop_plan, arg
+        task.reads, task.writes = reads, writes
+        task.device_type, task.device_id = first.device_type, first.device_id
+        task.label = b""
+        task.flags = CYMX_TASK_SMALL if self.work[part] <= SMALL_WORK else 0
+        n_random = cymx_plan_n_random(self.ptr, arg.start, arg.stop)
+        arg.seed = arg.counter = 0
+        if n_random:
+            random_reserve(first.device_type, first.device_id, n_random, &arg.seed, &arg.counter)
+        cymx_plan_retain(self.ptr)
+        with nogil:
+            code = push(&task, &err)
+        if buffers is not few:
+            free(buffers)
+        if code:
+            drop_plan(arg)
+            raise_error(&err)
+
+
+# ---- one kernel, at once ----
+
+def launch(str name, list inputs, list outputs, params=(), uint64_t seed=0, uint64_t counter=0, int64_t scratch_bytes=0):
+    """Run kernel `name` on NumPy arrays in the calling thread.  params: integers and floats of the kernel's block, in order.  Raises MXNetError."""
+    cdef cymx_kernel kernel = find_kernel(name)
+    cdef cymx_tensor *tensors = <cymx_tensor *>malloc(sizeof(cymx_tensor) * (len(inputs) + len(outputs) + 1))
+    cdef bytes block = pack_params(params)
+    cdef Buffer scratch = Buffer(scratch_bytes)
+    cdef cymx_args args
+    cdef cymx_error err
+    cdef int i = 0
+    cdef int code
+    try:
+        for array in (*inputs, *outputs):
+            if not array.flags.c_contiguous:
+                raise ArgumentError(f"{name}: array {i} is not C-contiguous")
+            fill_tensor(&tensors[i], array.shape, array.dtype.name)
+            tensors[i].data = <void *><intptr_t>array.ctypes.data
+            i += 1
+        memset(&args, 0, sizeof(args))
+        args._in, args.out = tensors, tensors + len(inputs)
+        args.n_in, args.n_out = len(inputs), len(outputs)
+        args.params, args.params_bytes = <const char *>block, len(block)
+        args.scratch = scratch.ptr.data
+        args.seed, args.counter, args.err = seed, counter, &err
+        with nogil:
+            code = kernel(&args)
+        if code:
+            err.code = code
+            raise_error(&err)
+    finally:
+        free(tensors)
+
+
+select_isa(config.isa())

@@ -1,0 +1,152 @@
+"""Compile: call the passes in order.  The one road from a user's graph to a Plan."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..base import Context, cpu
+from ..ir import Entry, Graph, Node, Type, rewrite
+from ..ops._build import F, Value, scope, variable
+from ..ops._def import Kernel, Map
+from .fuse import CONSTANT, Step, fuse, stored
+from .gradient import gradient
+from .layout import layout
+from .lower import lower
+from .memory import memory
+from .place import place
+from .plan import Plan, plan
+from .simplify import simplify
+
+
+@dataclass(frozen=True)
+class Options:
+    """What may be switched off, for tests and for finding faults: every combination gives the same results."""
+
+    simplify: bool = True
+    fuse: bool = True
+    share_memory: bool = True
+
+
+def compile_graph(
+    graph: Graph,
+    types: Mapping[str, Type],
+    train: bool = False,
+    grad_req: Mapping[str, str] | None = None,
+    context: Context = cpu(0),
+    groups: Mapping[str, Context] | None = None,
+    options: Options = Options(),
+) -> Plan:
+    """Return the plan of a graph.
+
+    types: variable name -> type.   grad_req: variable name -> 'write' or 'add', for the gradients to compute; needs train.
+    Slots are named arg:NAME (every variable), out:K, head:K (gradient that flows into output K) and grad:NAME.  Raises MXNetError.
+    """
+    place(graph, context, groups)
+    typed = lower(graph, types, train)
+    n_out = len(typed.outputs)
+    targets = [f"out:{k}" for k in range(n_out)]
+    heads: list[Value | None] = []
+    if grad_req:
+        typed, heads = _with_gradients(graph, typed, grad_req)
+        targets += [f"grad:{name}" for name, req in grad_req.items() if req == "write"]
+    if options.simplify:
+        typed = simplify(typed)
+    typed = layout(typed)
+    typed = _own_outputs(typed)
+    steps = fuse(typed, options.fuse)
+    variables = [n for n in typed.nodes() if n.op is None]
+    variables = list(dict.fromkeys([*_in_order(graph, typed), *variables, *(h.node for h in heads if h is not None)]))
+    arrays = [(v.name if ":" in v.name else f"arg:{v.name}", v.types[0]) for v in variables]
+    outside = {Entry(v): slot for slot, v in enumerate(variables)}
+    for name, entry in zip(targets, typed.outputs):
+        outside[stored(entry)] = len(arrays)
+        arrays.append((name, entry.type))
+    steps = _write_updates(typed, steps, outside)
+    launches = [_launch(step) for step in steps]
+    places = memory(steps, outside, [launch.scratch_bytes if launch else 0 for launch in launches], options.share_memory)
+    return plan(steps, places, launches, arrays, outside)
+
+
+def _in_order(graph: Graph, typed: Graph) -> list[Node]:
+    """Return the typed graph's variables in the order of the user's, so that the slots of arguments are easy to tell."""
+    by_name = {n.name: n for n in typed.nodes() if n.op is None}
+    return [by_name[n.name] for n in graph.nodes() if n.op is None and n.name in by_name]
+
+
+def _with_gradients(graph: Graph, typed: Graph, grad_req: Mapping[str, str]) -> tuple[Graph, list[Value | None]]:
+    """Add gradients: 'write' as further outputs, 'add' as updates of what the gradient's array holds."""
+    by_name = {n.name: n for n in typed.nodes() if n.op is None}
+    heads = [
+        None if e.node.op is not None and e.node.op.is_loss else variable(f"head:{k}", typed.outputs[k].type)
+        for k, e in enumerate(graph.outputs)
+    ]
+    with scope("gradient", train=True, backward=True):
+        seeds = [h if h is not None else F.ones_like(Value(*typed.outputs[k])) for k, h in enumerate(heads)]
+        wanted = [by_name[name] for name in grad_req]
+        found = gradient(typed, wanted, seeds)
+        outputs, updates = list(typed.outputs), dict(typed.updates)
+        for node, dx, req in zip(wanted, found, grad_req.values()):
+            if req == "add":
+                if dx is not None:
+                    old = variable(f"grad:{node.name}", node.types[0])
+                    updates[old.node] = Entry(*(old + dx))
+            else:
+                outputs.append(Entry(*(dx if dx is not None else F.zeros_like(Value(node)))))
+    return Graph(tuple(outputs), updates), heads
+
+
+def _own_outputs(graph: Graph) -> Graph:
+    """Give every output and update memory of its own: a variable, a constant or a value that is an output already is copied.
+
+    Constants that feed a kernel or a view are written out as well: only Map steps take them as they are.
+    """
+    taken: set[Entry] = set()
+
+    def written_out(entry: Entry, backward: bool) -> Entry:
+        with scope("copy", train=False, backward=backward):
+            return Entry(*F.identity(Value(*entry)))
+
+    def visit(node: Node, inputs: tuple[Entry, ...]):
+        if node.op is None:
+            return (Entry(node),)
+        if not issubclass(node.op, Map):
+            inputs = tuple(written_out(e, node.backward) if e.node.op is CONSTANT else e for e in inputs)
+        made = Node(node.op, node.name, inputs, node.params, node.attrs, node.types, node.backward)
+        return tuple(Entry(made, i) for i in range(len(made.types)))
+
+    def own(entry: Entry) -> Entry:
+        source = stored(entry)
+        if source.node.op is None or source.node.op is CONSTANT or source in taken:
+            entry = written_out(entry, entry.node.backward)
+        taken.add(stored(entry))
+        return entry
+
+    graph = rewrite(graph, visit)
+    return Graph(tuple(own(e) for e in graph.outputs), {v: own(e) for v, e in graph.updates.items()})
+
+
+def _write_updates(graph: Graph, steps: list[Step], outside: dict[Entry, int]) -> list[Step]:
+    """Let updates be written straight into their variables where nobody reads the old value later; copy them there at the end otherwise."""
+    number = {output: i for i, step in enumerate(steps) for output in step.outputs}
+    copies = []
+    for v, entry in graph.updates.items():
+        made = number[stored(entry)]
+        readers = [i for i, step in enumerate(steps) if any(stored(e) == Entry(v) for e in step.inputs)]
+        in_place = steps[made].is_map and all(e.shape == entry.shape for e in steps[made].inputs if stored(e) == Entry(v))
+        if all(i < made or (i == made and in_place) for i in readers):
+            outside[stored(entry)] = outside[Entry(v)]
+        else:
+            with scope(v.name, train=True, backward=steps[made].backward):
+                copy = F.identity(Value(*entry))
+            copies.append(Step((copy.node,), (Entry(*entry),), (Entry(*copy),)))
+            outside[Entry(*copy)] = outside[Entry(v)]
+    forward = [s for s in (*steps, *copies) if not s.backward]
+    return forward + [s for s in (*steps, *copies) if s.backward]
+
+
+def _launch(step: Step):
+    """Return the Launch of a Kernel operator's step, or None for a Map step."""
+    node = step.nodes[0]
+    if issubclass(node.op, Map):
+        return None
+    assert issubclass(node.op, Kernel), node
+    return node.op.launch(node.params, [e.type for e in node.inputs], list(node.types))

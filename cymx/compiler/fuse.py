@@ -1,0 +1,141 @@
+"""Fuse: group the nodes of a typed graph into steps, one launch each, and put the steps in an order.
+
+Neighbouring Map nodes of one shape join one step, whose intermediate values never leave the first-level cache.  Kernel nodes are steps of their own.
+Views and constants are no steps.  Forward and backward nodes never share a step, so that a forward run alone is whole.
+"""
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..ir import Entry, Graph, Node
+from ..ops._def import Kernel, Map, View, find
+
+# What one step of the block runner takes (csrc/kernels/map.cpp), with room to spare.
+MAX_NODES, MAX_INPUTS, MAX_OUTPUTS = 40, 16, 12
+
+CONSTANT = find("_constant")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One launch: its nodes in order, what it reads (constants excluded) and what it leaves behind."""
+
+    nodes: tuple[Node, ...]
+    inputs: tuple[Entry, ...]
+    outputs: tuple[Entry, ...]
+
+    @property
+    def is_map(self) -> bool:
+        """Whether the step is a program of functors."""
+        return issubclass(self.nodes[0].op, Map)
+
+    @property
+    def backward(self) -> bool:
+        """Whether the gradient pass made it."""
+        return self.nodes[0].backward
+
+    @property
+    def label(self) -> str:
+        """Operator and node of the last node, as errors name them."""
+        return self.nodes[-1].label
+
+
+def stored(entry: Entry) -> Entry:
+    """Return the entry whose memory this one is: a view's is its input's."""
+    while entry.node.op is not None and issubclass(entry.node.op, View):
+        entry = entry.node.inputs[0]
+    return entry
+
+
+def fuse(graph: Graph, enabled: bool = True) -> list[Step]:
+    """Return the steps of a graph in an order in which they may run, forward ones first.  Unless enabled, every Map node is a step of its own."""
+    nodes = [n for n in graph.nodes() if n.op is not None and n.op is not CONSTANT and not issubclass(n.op, View)]
+    index = {node: i for i, node in enumerate(nodes)}
+    users: dict[Node, list[Node]] = {n: [] for n in nodes}
+    sources = {n: [s for e in n.inputs if (s := stored(e).node) in index] for n in nodes}
+    for n in nodes:
+        for s in sources[n]:
+            users[s].append(n)
+    kept = {stored(e).node for e in graph.roots}
+    groups = _group(nodes, index, sources, users, kept) if enabled else [[n] for n in nodes]
+    return [_step(group, users, kept) for group in _schedule(groups, index, sources)]
+
+
+def _group(nodes, index, sources, users, kept) -> list[list[Node]]:
+    """Join Map nodes greedily, in order; a join is legal when no path leaves the group and comes back."""
+    ancestors: dict[Node, int] = {}
+    members: dict[int, list[Node]] = {}
+    bits: dict[int, int] = {}
+    group_of: dict[Node, int] = {}
+    for n in nodes:
+        reach = 0
+        for s in sources[n]:
+            reach |= ancestors[s] | 1 << index[s]
+        ancestors[n] = reach
+        g = index[n]
+        members[g], bits[g], group_of[n] = [n], 1 << g, g
+        if not issubclass(n.op, Map):
+            continue
+        for e in n.inputs:
+            s = e.node
+            if s not in index or not issubclass(s.op, Map) or s.backward != n.backward or s.types[0].shape != n.types[0].shape:
+                continue
+            other = group_of[s]
+            if other == g:
+                continue
+            joined, joined_bits = members[other] + members[g], bits[other] | bits[g]
+            if _legal(joined, joined_bits, index, sources, users, ancestors, kept):
+                members[other], bits[other] = joined, joined_bits
+                for m in members.pop(g):
+                    group_of[m] = other
+                g = other
+    return list(members.values())
+
+
+def _legal(joined, bits, index, sources, users, ancestors, kept) -> bool:
+    if len(joined) > MAX_NODES:
+        return False
+    inside = set(joined)
+    outside = {e for n in joined for e in n.inputs if e.node not in inside and e.node.op is not CONSTANT}
+    if len(outside) > MAX_INPUTS:
+        return False
+    n_outputs = sum(1 for n in joined if n in kept or any(u not in inside for u in users[n]))
+    # Users that come later may still join, so a long chain is not refused for what is only open now.
+    if n_outputs > MAX_OUTPUTS:
+        return False
+    return all(not ancestors[s] & bits for e in outside if (s := stored(e).node) in index)
+
+
+def _schedule(groups, index, sources) -> list[list[Node]]:
+    """Order the groups: inputs first; otherwise forward before backward, and as the user wrote them."""
+    number = {n: g for g, group in enumerate(groups) for n in group}
+    waits = [len({number[s] for n in group for s in sources[n]} - {g}) for g, group in enumerate(groups)]
+    after: list[set[int]] = [set() for _ in groups]
+    for g, group in enumerate(groups):
+        for n in group:
+            for s in sources[n]:
+                if number[s] != g:
+                    after[number[s]].add(g)
+    keys = [(group[0].backward, max(index[n] for n in group), g) for g, group in enumerate(groups)]
+    ready = [keys[g] for g, count in enumerate(waits) if count == 0]
+    heapq.heapify(ready)
+    order = []
+    while ready:
+        g = heapq.heappop(ready)[2]
+        order.append(sorted(groups[g], key=index.__getitem__))
+        for later in after[g]:
+            waits[later] -= 1
+            if waits[later] == 0:
+                heapq.heappush(ready, keys[later])
+    return order
+
+
+def _step(group: Sequence[Node], users, kept) -> Step:
+    inside = set(group)
+    inputs = tuple(dict.fromkeys(e for n in group for e in n.inputs if e.node not in inside and e.node.op is not CONSTANT))
+    if issubclass(group[0].op, Kernel):
+        outputs = tuple(Entry(group[0], i) for i in range(len(group[0].types)))
+    else:
+        outputs = tuple(Entry(n) for n in group if n in kept or any(u not in inside for u in users[n]))
+    return Step(tuple(group), inputs, outputs)

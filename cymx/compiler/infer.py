@@ -1,0 +1,126 @@
+"""Infer: fill in the shapes and dtypes of a user's graph from what is known of its variables, both ways, until nothing changes.
+
+Outputs and later inputs can fill earlier ones, as in MXNet.  Refuses what contradicts itself, naming operator, node and argument.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..base import DTYPE_NAMES, ArgumentError, MXNetError, dtype_name
+from ..ir import Entry, Graph, Node, Type
+from ..ops._params import _shape as parse_shape
+from ..ops._shapes import known, merge
+from ..ops._types import resolve_dtypes, resolve_shapes
+
+
+class Inferred:
+    """What infer found: for each entry a shape (None or -1 where unknown) and a dtype (None where unknown)."""
+
+    def __init__(self):
+        self.shapes: dict[Entry, Any] = {}
+        self.dtypes: dict[Entry, str | None] = {}
+
+    def shape_of(self, entry: Entry) -> Any:
+        """Return the shape of an entry."""
+        return self.shapes.get(Entry(*entry))
+
+    def dtype_of(self, entry: Entry) -> str | None:
+        """Return the dtype of an entry."""
+        return self.dtypes.get(Entry(*entry))
+
+    def type_of(self, entry: Entry) -> Type:
+        """Return the type of an entry."""
+        return Type(self.shape_of(entry), self.dtype_of(entry))
+
+
+def infer(graph: Graph, shapes: Mapping[str, Any], dtypes: Mapping[str, Any], partial: bool = False) -> Inferred:
+    """Return the shapes and dtypes of all entries.
+
+    shapes: variable name -> shape, where 0, -1 or None stand for an unknown dimension.   dtypes: variable name -> dtype.
+    Unless partial, every shape must come out known; dtypes that nothing fixes are float32.  Raises MXNetError.
+    """
+    result = Inferred()
+    nodes = graph.nodes()
+    for node in nodes:
+        if node.op is None:
+            entry = Entry(node)
+            try:
+                stated = merge(_shape_of(shapes.get(node.name)), _shape_of(node.attrs.get("__shape__")))
+            except ValueError:
+                raise ArgumentError(
+                    f"{node.label}: its shape is {shapes[node.name]}, expected {node.attrs['__shape__']} as it was declared"
+                ) from None
+            result.shapes[entry] = stated
+            dtype = dtypes.get(node.name, node.attrs.get("__dtype__"))
+            result.dtypes[entry] = _dtype_of(dtype)
+    _settle(nodes, result.shapes, _shape_step)
+    _settle(nodes, result.dtypes, _dtype_step)
+    if not partial:
+        if any(v is None for v in result.dtypes.values()):
+            for node in nodes:
+                if node.op is None and result.dtypes[Entry(node)] is None:
+                    result.dtypes[Entry(node)] = "float32"
+                    _settle(nodes, result.dtypes, _dtype_step)
+        _refuse_unknown(nodes, result)
+    return result
+
+
+def _shape_of(shape: Any) -> Any:
+    if shape is None:
+        return None
+    return tuple(-1 if n in (0, -1, None) else int(n) for n in parse_shape(shape)) or None
+
+
+def _dtype_of(dtype: Any) -> str | None:
+    if isinstance(dtype, str) and dtype.lstrip("-").isdigit():
+        return DTYPE_NAMES.get(int(dtype))
+    return None if dtype is None else dtype_name(dtype)
+
+
+def _settle(nodes: list[Node], found: dict[Entry, Any], step) -> None:
+    """Apply the rule of every node forwards, then backwards, until a round changes nothing."""
+    order = [n for n in nodes if n.op is not None]
+    while True:
+        changed = False
+        for node in (*order, *reversed(order)):
+            outs = [Entry(node, i) for i in range(len(node.op.output_names(node.params)))]
+            entries = [*(Entry(*e) for e in node.inputs), *outs]
+            had = [found.get(e) for e in entries]
+            if all(isinstance(h, str) or known(h) for h in had) and found.get(Entry(node, -1)):
+                continue
+            try:
+                new_ins, new_outs = step(node, had[: len(node.inputs)], had[len(node.inputs) :])
+            except MXNetError as e:
+                raise type(e)(f"{node.label}: {e}") from None
+            for entry, before, after in zip(entries, had, (*new_ins, *new_outs)):
+                if before != after:
+                    found[entry] = after
+                    changed = True
+            found[Entry(node, -1)] = True
+        if not changed:
+            break
+    for node in order:
+        found.pop(Entry(node, -1), None)
+
+
+def _shape_step(node, ins, outs):
+    return resolve_shapes(node.op, node.params, ins, outs)
+
+
+def _dtype_step(node, ins, outs):
+    return resolve_dtypes(node.op, node.params, ins, outs)
+
+
+def _refuse_unknown(nodes: list[Node], result: Inferred) -> None:
+    for node in nodes:
+        n = 1 if node.op is None else len(node.op.output_names(node.params))
+        for i in range(n):
+            if not known(result.shapes.get(Entry(node, i))):
+                what = f"variable {node.name}" if node.op is None else f"the output of {node.label}"
+                raise ArgumentError(f"the shape of {what} is not known and does not follow from what was given: {sorted_known(nodes, result)}")
+
+
+def sorted_known(nodes: list[Node], result: Inferred) -> str:
+    """Return in words the variables whose shapes are known."""
+    given = [f"{n.name} {result.shapes[Entry(n)]}" for n in nodes if n.op is None and known(result.shapes[Entry(n)])]
+    return ", ".join(given) or "no shape was given"

@@ -1,0 +1,31 @@
+"""Lower: turn a user's graph and the types of its variables into a typed graph of kernel operators; composed operators are replaced by their bodies."""
+
+from collections.abc import Mapping
+
+from ..base import MXNetError
+from ..ir import Entry, Graph, Node, Type
+from ..ops._build import Value, apply, scope
+
+
+def lower(graph: Graph, types: Mapping[str, Type], train: bool) -> Graph:
+    """Return the typed graph.  types: variable name -> type.   train: what operators with a mode (Dropout, BatchNorm) do.
+
+    Raises MXNetError naming operator and node.
+    """
+    values: dict[Entry, Value] = {}
+    updates: dict[Node, Entry] = {}
+    for node in graph.nodes():
+        if node.op is None:
+            values[Entry(node)] = Value(Node(None, node.name, attrs=node.attrs, types=(types[node.name],)))
+            continue
+        with scope(node.name, train) as here:
+            try:
+                outputs = apply(node.op, [values[Entry(*e)] for e in node.inputs], node.params)
+            except MXNetError as e:
+                raise type(e)(f"{node.label}: {e}") from None
+        values.update((Entry(node, i), v) for i, v in enumerate(outputs))
+        for variable, new in here.updates:
+            if variable.node.op is not None:
+                raise MXNetError(f"{node.label}: an auxiliary state must be a variable, not the output of {variable.node.label}")
+            updates[variable.node] = Entry(*new)
+    return Graph(tuple(Entry(*values[Entry(*e)]) for e in graph.outputs), updates)

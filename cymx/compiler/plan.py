@@ -1,0 +1,175 @@
+"""Plan: write steps and their places down as what the runtime takes, and as text.
+
+A bound array is a slot by itself; the arena is the last slot.  Called by compile.py; the result is run by executor and ndarray.
+"""
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .. import _ops
+from ..base import ITEM_BYTES
+from ..ir import Entry, Type
+from ..ops._def import Kernel
+from ..ops._shapes import n_elements
+from .fuse import CONSTANT, Step, stored
+from .memory import Memory
+
+FLOATING = ("float32", "float64")
+# Registers of the block runner hold 16-bit floats as float32.
+_REGISTER = {"float16": "float32", "bfloat16": "float32"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A graph made ready to run.
+
+    arrays: for each slot its name ("arg:data", "out:0", "grad:weight") and type, in the order in which `run` takes them.
+    """
+
+    arrays: tuple[tuple[str, Type], ...]
+    arena_bytes: int
+    n_forward: int
+    runner: Any
+    text: str
+    safe_in_place: bool
+
+    def dump(self) -> str:
+        """Return the plan as text: arrays, then a line a step with its instructions."""
+        return self.text
+
+
+def plan(steps: Sequence[Step], places: Memory, launches: Sequence[Any], arrays: Sequence[tuple[str, Type]], outside: Mapping[Entry, int]) -> Plan:
+    """Return the plan of placed steps.
+
+    launches: for each step the Launch of its Kernel operator, or None for a Map step.   outside: stored entry -> slot.
+    """
+    arena = len(arrays)
+
+    def place(entry: Entry) -> tuple[int, int]:
+        source = stored(entry)
+        return (outside[source], 0) if source in outside else (arena, places.offsets[source])
+
+    rows, lines = [], [f"{name}: {type_}" for name, type_ in arrays]
+    for number, (step, launch) in enumerate(zip(steps, launches)):
+        in_shapes = (launch and launch.in_shapes) or [e.shape for e in step.inputs]
+        out_shapes = (launch and launch.out_shapes) or [e.shape for e in step.outputs]
+        ins = [(*place(e), s, e.dtype) for e, s in zip(step.inputs if step.is_map else step.nodes[0].inputs, in_shapes)]
+        outs = [(*place(e), s, e.dtype) for e, s in zip(step.outputs, out_shapes)]
+        if launch is None:
+            kernel, params, n_random, detail = "map", program(step), 0, _text_of(step)
+        else:
+            kernel, params, n_random, detail = launch.kernel, launch.params, launch.n_random, []
+        scratch = places.scratch.get(number)
+        rows.append((kernel, step.label, ins, outs, params, scratch, n_random, work(step)))
+        wheres = " ".join(_where(p, arrays) for p in ins), " ".join(_where(p, arrays) for p in outs)
+        lines.append(f"step {number} {'backward' if step.backward else 'forward'} {kernel} [{step.label}]: {wheres[0]} -> {wheres[1]}")
+        lines += detail
+    lines.append(f"arena: {places.arena_bytes} bytes")
+    n_forward = sum(not step.backward for step in steps)
+    runner = _ops.Plan(rows, len(arrays), n_forward)
+    safe = len(steps) == 1 and steps[0].is_map and all(e.shape == steps[0].outputs[0].shape for e in steps[0].inputs)
+    return Plan(tuple(arrays), places.arena_bytes, n_forward, runner, "\n".join(lines), safe)
+
+
+def work(step: Step) -> int:
+    """Return roughly how much a step does: bytes touched, or for a Kernel operator what it says."""
+    touched = sum(n_elements(e.shape) * ITEM_BYTES[e.dtype] for e in (*step.inputs, *step.outputs))
+    if issubclass(step.nodes[0].op, Kernel):
+        node = step.nodes[0]
+        return touched * getattr(node.op, "weight", lambda p, ins: 1)(node.params, [e.type for e in node.inputs])
+    return touched
+
+
+def program(step: Step) -> bytes:
+    """Return the parameter block of the map kernel: what include/cymx/params.h describes."""
+    shape, strides = _collapsed(step)
+    registers: dict[Any, int] = {e: i for i, e in enumerate(step.inputs)}
+    types = {i: _REGISTER.get(e.dtype, e.dtype) for e, i in registers.items()}
+    constants: list[tuple[Any, str]] = []
+
+    def constant(value: Any, dtype: str) -> int:
+        dtype = _REGISTER.get(dtype, dtype)
+        key = (repr(value), dtype)
+        if key not in registers:
+            registers[key] = len(step.inputs) + len(constants)
+            types[registers[key]] = dtype
+            constants.append((value, dtype))
+        return registers[key]
+
+    for node in step.nodes:
+        for e in node.inputs:
+            if e.node.op is CONSTANT:
+                constant(e.node.params.value, e.dtype)
+        for value in node.op.constants(node.params):
+            constant(value, node.types[0].dtype)
+    code: list[tuple[int, ...]] = []
+    n_fixed = len(step.inputs) + len(constants)
+    for node in step.nodes:
+        dtype = _REGISTER.get(node.types[0].dtype, node.types[0].dtype)
+        sources = [constant(e.node.params.value, e.dtype) if e.node.op is CONSTANT else registers[e] for e in node.inputs]
+        sources += [constant(value, node.types[0].dtype) for value in node.op.constants(node.params)]
+        if node.op.functor in ("cast", "identity") and types[sources[0]] == dtype:
+            registers[Entry(node)] = sources[0]
+            continue
+        registers[Entry(node)] = n_fixed + len(code)
+        types[n_fixed + len(code)] = dtype
+        code.append((_ops.functor(node.op.functor), _flag(dtype), *sources, *(-1,) * (3 - len(sources))))
+    words = [len(shape), len(constants), len(code), len(step.outputs), *shape]
+    for row in strides:
+        words += row
+    for value, dtype in constants:
+        words += [_flag(dtype), _bits(value, dtype)]
+    for instruction in code:
+        words += instruction
+    words += [registers[e] for e in step.outputs]
+    return struct.pack(f"={len(words)}q", *words)
+
+
+def _collapsed(step: Step) -> tuple[list[int], list[list[int]]]:
+    """Return the iteration space and each input's strides in it, with neighbouring axes joined where every input allows it."""
+    full = step.outputs[0].shape
+    rows = []
+    for e in step.inputs:
+        strides, stride = [], 1
+        for n in reversed(e.shape):
+            strides.append(0 if n == 1 else stride)
+            stride *= n
+        rows.append([0] * (len(full) - len(strides)) + strides[::-1])
+    axes = [i for i, n in enumerate(full) if n != 1]
+    joined: list[list[int]] = []  # [size, stride of each input]
+    for i in axes:
+        here = [full[i], *(row[i] for row in rows)]
+        if joined and all(outer == inner * full[i] for outer, inner in zip(joined[-1][1:], here[1:])):
+            here[0] *= joined[-1][0]
+            joined[-1] = here
+        else:
+            joined.append(here)
+    return [j[0] for j in joined], [[j[k + 1] for j in joined] for k in range(len(rows))]
+
+
+def _flag(dtype: str) -> int:
+    return _ops.DTYPE_FLAGS[dtype]
+
+
+def _bits(value: Any, dtype: str) -> int:
+    return struct.unpack("=q", struct.pack("=d", value))[0] if dtype in FLOATING else int(value)
+
+
+def _text_of(step: Step) -> list[str]:
+    """Return a Map step's instructions as text, a line each."""
+    names: dict[Entry, str] = {e: f"in{i}" for i, e in enumerate(step.inputs)}
+    lines = []
+    for number, node in enumerate(step.nodes):
+        operands = [str(e.node.params.value) if e.node.op is CONSTANT else names[e] for e in node.inputs]
+        operands += [str(v) for v in node.op.constants(node.params)]
+        names[Entry(node)] = f"r{number}"
+        target = f" -> out{step.outputs.index(Entry(node))}" if Entry(node) in step.outputs else ""
+        lines.append(f"    r{number} = {node.op.functor}({', '.join(operands)}) {node.types[0]}{target}")
+    return lines
+
+
+def _where(operand: tuple, arrays: Sequence[tuple[str, Type]]) -> str:
+    slot, offset, shape, dtype = operand
+    return f"{arrays[slot][0]}" if slot < len(arrays) else f"arena+{offset}:{Type(shape, dtype)}"

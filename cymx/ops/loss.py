@@ -1,0 +1,164 @@
+"""Ends of networks: outputs whose gradient is that of a loss, whatever flows in."""
+
+from ..base import ArgumentError
+from ._build import F, cast, reshape, zeros_like
+from ._def import Composed, op
+from ._params import Param
+from ._shapes import FLOATS, known, n_elements, same
+
+
+@op("SoftmaxOutput", "Softmax")
+class SoftmaxOutput(Composed):
+    """y = the softmax of data; the gradient is that of the cross-entropy with label, times grad_scale.
+
+    data (N, C, ...)   label (N,), with multi_output (N, ...), with preserve_shape data's shape without its last axis; or probabilities of data's
+    shape   -> output (data's shape).   use_ignore leaves out samples with ignore_label; normalization divides by the batch or by the valid samples.
+    """
+
+    inputs, is_loss = ("data", "label"), True
+    grad_scale: float = Param(1.0)
+    ignore_label: float = Param(-1.0)
+    multi_output: bool = Param(False)
+    use_ignore: bool = Param(False)
+    preserve_shape: bool = Param(False)
+    normalization: str = Param("null", choices=("batch", "null", "valid"))
+    out_grad: bool = Param(False)
+    smooth_alpha: float = Param(0.0, ge=0)
+
+    def shape(p, ins, outs):
+        data, label = ins[0] if ins[0] is not None else outs[0], ins[1]
+        if known(data) and not (label is not None and label == data):
+            n, rest = data[0], n_elements(data[2:])
+            if p.multi_output:
+                forms = [(n, *data[2:]), (n, rest), (n, 1, *data[2:])]
+            elif p.preserve_shape:
+                forms = [data[:-1]]
+            else:
+                forms = [(n,), (n, 1)]
+            if label not in forms:
+                label = forms[0]
+        return [data, label], [data]
+
+    def dtype(p, ins, outs):
+        # As in MXNet, an unknown label has data's dtype; a known one may have its own.
+        (data,), out = same(FLOATS)(p, ins[:1], outs)
+        return [data, ins[1] or data], out
+
+    def compose(p, data, label):
+        return reshape(F._softmax(reshape(data, _classes(p, data.shape)[0]), axis=_classes(p, data.shape)[1]), data.shape)
+
+    def grad(p, dy, data, label, y):
+        shape, axis = _classes(p, data.shape)
+        n_classes = shape[axis]
+        probs = reshape(y, shape)
+        if label.shape == data.shape:
+            dx = probs - reshape(cast(label, y.dtype), shape)
+            valid = None
+        else:
+            samples = tuple(n for i, n in enumerate(shape) if i != axis)
+            label = reshape(label, samples)
+            hot = F.one_hot(label, depth=n_classes, dtype=y.dtype)
+            if axis != len(shape) - 1:
+                hot = F.transpose(hot, axes=(0, len(shape) - 1, *range(1, len(shape) - 1)))
+            if p.smooth_alpha:
+                hot = hot * (1 - p.smooth_alpha - p.smooth_alpha / (n_classes - 1)) + p.smooth_alpha / (n_classes - 1)
+            dx = probs - hot
+            kept = reshape(F.not_equal(label, p.ignore_label), tuple(1 if i == axis else n for i, n in enumerate(shape)))
+            valid = cast(kept, y.dtype) if p.use_ignore else None
+            if valid is not None:
+                dx = dx * valid
+        n_samples = n_elements(shape) // n_classes
+        if p.normalization == "batch":
+            # Positions of one sample count together, unless they are what is normalised.
+            dx = dx * (p.grad_scale / data.shape[0])
+        elif p.normalization == "valid":
+            count = F.maximum(F.sum(valid), 1) if valid is not None else None
+            dx = dx * p.grad_scale / reshape(count, (1,) * len(shape)) if count is not None else dx * (p.grad_scale / n_samples)
+        else:
+            dx = dx * (p.grad_scale / n_elements(shape[2:]) if p.multi_output else p.grad_scale)
+        dx = reshape(dx, data.shape)
+        return (dx * dy if p.out_grad else dx), zeros_like(label) if label.shape == data.shape else None
+
+
+def _classes(p, data):
+    """Return the shape under which the softmax is taken, and its axis."""
+    if p.multi_output:
+        return (data[0], data[1], n_elements(data[2:])), 1
+    if p.preserve_shape:
+        return data, len(data) - 1
+    return (data[0], n_elements(data[1:])), 1
+
+
+class Regression(Composed):
+    """The base of regression outputs: data, label (data's shape or as many elements) -> output (data's shape)."""
+
+    inputs, is_loss = ("data", "label"), True
+    grad_scale: float = Param(1.0)
+
+    def shape(p, ins, outs):
+        data, label = ins[0] if ins[0] is not None else outs[0], ins[1]
+        if known(data):
+            if label is None or not known(label):
+                label = (data[0],) if len(data) == 2 and data[1] == 1 else data
+            elif n_elements(label) != n_elements(data):
+                raise ArgumentError(f"label is {label}, expected {n_elements(data)} elements as in data {data}")
+        return [data, label], [data]
+
+    def dtype(p, ins, outs):
+        (data,), out = same(FLOATS)(p, ins[:1], outs)
+        return [data, ins[1] or data], out
+
+    def difference(p, y, label):
+        """Return the derivative of the loss by data, up to its scale."""
+        return y - label
+
+    @classmethod
+    def grad(cls, p, dy, data, label, y):
+        # As in MXNet, the scale is divided by the outputs of one sample.
+        scale = p.grad_scale / max(1, n_elements(data.shape[1:]))
+        return cls.difference(p, y, reshape(cast(label, y.dtype), y.shape)) * scale, None
+
+
+@op("LinearRegressionOutput", "_sparse_LinearRegressionOutput")
+class LinearRegressionOutput(Regression):
+    """y = data; the gradient is that of the squared error, (y - label) grad_scale / outputs per sample.   data, label -> output (data's shape)."""
+
+    def compose(p, data, label):
+        return F.identity(data)
+
+
+@op("LogisticRegressionOutput", "_sparse_LogisticRegressionOutput")
+class LogisticRegressionOutput(Regression):
+    """y = sigmoid(data); the gradient is that of the cross-entropy, (y - label) grad_scale / outputs per sample.   data, label -> output (data's shape)."""
+
+    def compose(p, data, label):
+        return F.sigmoid(data)
+
+
+@op("MAERegressionOutput", "_sparse_MAERegressionOutput")
+class MAERegressionOutput(Regression):
+    """y = data; the gradient is that of the absolute error, sign(y - label) grad_scale / outputs per sample.   data, label -> output (data's shape)."""
+
+    def compose(p, data, label):
+        return F.identity(data)
+
+    def difference(p, y, label):
+        return F.sign(y - label)
+
+
+@op("softmax_cross_entropy")
+class SoftmaxCrossEntropy(Composed):
+    """out = the sum over samples of the cross-entropy between softmax(data) and label.   data (N, C), label (N,) -> output (1,)."""
+
+    inputs = ("data", "label")
+
+    def shape(p, ins, outs):
+        data = ins[0]
+        return [data, None if data is None else data[:1]], [(1,)]
+
+    def dtype(p, ins, outs):
+        (data,), out = same(FLOATS)(p, ins[:1], outs)
+        return [data, ins[1] or data], out
+
+    def compose(p, data, label):
+        return -F.sum(F.pick(F._log_softmax(data, axis=1), label))

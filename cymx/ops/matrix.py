@@ -1,0 +1,131 @@
+"""Operators that multiply matrices."""
+
+from ..base import ArgumentError
+from ._build import F, reshape, sum_to
+from ._def import Composed, Kernel, Launch, op
+from ._params import Param
+from ._shapes import FLOATS, NUMBERS, known, merge, n_elements, same
+
+
+@op("_matmul")
+class Matmul(Kernel):
+    """out = a b, each transposed where asked.   a (..., M, K), b (..., K, N), leading dims equal or those of one missing -> output (..., M, N)."""
+
+    inputs, dtype = ("lhs", "rhs"), same(NUMBERS)
+    transpose_a: bool = Param(False)
+    transpose_b: bool = Param(False)
+
+    def shape(p, ins, outs):
+        a, b = ins
+        if a is None or b is None:
+            return ins, outs
+        m, k = a[-2:][::-1] if p.transpose_a else a[-2:]
+        k2, n = b[-2:][::-1] if p.transpose_b else b[-2:]
+        if k != k2:
+            raise ArgumentError(f"lhs {a} and rhs {b}: inner dimensions {k} and {k2} differ")
+        return ins, [(*(a[:-2] or b[:-2]), m, n)]
+
+    def launch(p, ins, outs):
+        return Launch("matmul", (int(p.transpose_a), int(p.transpose_b)))
+
+    def weight(p, ins):
+        """Return how much heavier than its bytes the product is."""
+        return max(1, ins[0].shape[-2 if p.transpose_a else -1] // 8)
+
+    def grad(p, dy, a, b, y):
+        ta, tb = p.transpose_a, p.transpose_b
+        da = _product(b, dy, tb, True) if ta else _product(dy, b, False, not tb)
+        db = _product(dy, a, True, ta) if tb else _product(a, dy, not ta, False)
+        return sum_to(da, a.shape), sum_to(db, b.shape)
+
+
+def _product(a, b, ta, tb):
+    return F.matmul(a, b, transpose_a=ta, transpose_b=tb)
+
+
+@op("dot", "_sparse_dot")
+class Dot(Composed):
+    """out = the product over lhs's last and rhs's first axis (with transpose_a: first, transpose_b: last).
+
+    lhs (..., K), rhs (K, ...) -> output (lhs's other dims, rhs's other dims); (1,) for two vectors.
+    """
+
+    inputs, dtype = ("lhs", "rhs"), same(FLOATS)
+    transpose_a: bool = Param(False)
+    transpose_b: bool = Param(False)
+    forward_stype: str | None = Param(None)
+
+    def shape(p, ins, outs):
+        a, b = ins
+        if a is None or b is None:
+            return ins, outs
+        ka, rest_a = (a[0], a[1:]) if p.transpose_a else (a[-1], a[:-1])
+        kb, rest_b = (b[-1], b[:-1]) if p.transpose_b else (b[0], b[1:])
+        if ka != kb and -1 not in (ka, kb):
+            raise ArgumentError(f"lhs {a} and rhs {b}: the dimensions to sum over are {ka} and {kb}")
+        return ins, [rest_a + rest_b or (1,)]
+
+    def compose(p, a, b):
+        ta, tb = p.transpose_a and a.ndim > 1, p.transpose_b and b.ndim > 1
+        k = a.shape[0] if p.transpose_a else a.shape[-1]
+        flat_a = reshape(a, (k, n_elements(a.shape) // k) if ta else (n_elements(a.shape) // k, k))
+        flat_b = reshape(b, (n_elements(b.shape) // k, k) if tb else (k, n_elements(b.shape) // k))
+        y = _product(flat_a, flat_b, ta, tb)
+        return reshape(y, Dot.shape(p, [a.shape, b.shape], [None])[1][0])
+
+
+@op("batch_dot")
+class BatchDot(Composed):
+    """out[i] = lhs[i] rhs[i], each transposed where asked.   lhs (N, M, K), rhs (N, K, L) -> output (N, M, L); more leading dims are allowed."""
+
+    inputs, dtype = ("lhs", "rhs"), same(FLOATS)
+    transpose_a: bool = Param(False)
+    transpose_b: bool = Param(False)
+    forward_stype: str | None = Param(None)
+
+    def shape(p, ins, outs):
+        if ins[0] is not None and ins[1] is not None and ins[0][:-2] != ins[1][:-2]:
+            raise ArgumentError(f"lhs {ins[0]} and rhs {ins[1]}: the leading dimensions differ")
+        return Matmul.shape(p, ins, outs)
+
+    def compose(p, a, b):
+        return _product(a, b, p.transpose_a, p.transpose_b)
+
+
+@op("FullyConnected", "_sparse_FullyConnected")
+class FullyConnected(Composed):
+    """y = x W^T + b.
+
+    data (N, ...)   weight (num_hidden, K)   bias (num_hidden,)   -> output (N, num_hidden), K = the product of data's trailing dims; without
+    flatten data (..., K) -> output (..., num_hidden).
+    """
+
+    inputs, dtype = ("data", "weight", "bias"), same(FLOATS)
+    num_hidden: int = Param(ge=1)
+    no_bias: bool = Param(False)
+    flatten: bool = Param(True)
+
+    def live(p):
+        return ("data", "weight") if p.no_bias else ("data", "weight", "bias")
+
+    def shape(p, ins, outs):
+        data, weight = ins[:2]
+        out = outs[0]
+        k = -1
+        if known(data):
+            k = n_elements(data[1:]) if p.flatten else data[-1]
+            out = (data[0], p.num_hidden) if p.flatten else (*data[:-1], p.num_hidden)
+        elif data is not None:
+            out = (data[0], p.num_hidden) if p.flatten else (*data[:-1], p.num_hidden)
+        elif out is not None and weight is not None and p.flatten and len(out) == 2:
+            data = (out[0], weight[1]) if weight[1] != -1 else None
+        if data is not None and -1 in data and out is not None and len(out) == len(data):
+            data = merge(data, (*out[:-1], -1)) if not p.flatten else merge(data, (out[0], *(-1,) * (len(data) - 1)))
+        return [data, (p.num_hidden, k), (p.num_hidden,)][: len(ins)], [out]
+
+    def compose(p, data, weight, bias=None):
+        k = weight.shape[1]
+        y = F.matmul(reshape(data, (n_elements(data.shape) // k, k)), weight, transpose_b=True)
+        if bias is not None:
+            y = y + bias
+        return reshape(y, (data.shape[0], p.num_hidden) if p.flatten else (*data.shape[:-1], p.num_hidden))

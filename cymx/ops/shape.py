@@ -1,0 +1,580 @@
+"""Operators that change shapes and move elements: views, transposes, joining, cutting, repeating."""
+
+from ..base import ArgumentError
+from ._build import F, broadcast_to, reshape, zeros_like
+from ._def import Composed, Kernel, Launch, op
+from ._params import Axes, OptionalShape, Param, Shape
+from ._shapes import ALL, known, n_elements, normalize_axes, normalize_axis, same
+
+
+def reshape_target(data, codes, reverse=False) -> tuple[int, ...]:
+    """Return the shape that MXNet's reshape codes ask for.
+
+    0 keeps a dimension, -1 is what is left, -2 copies the rest, -3 joins two, -4 splits one into the two that follow.  Raises ArgumentError.
+    """
+    if reverse:
+        codes, data = _reversed_codes(codes), tuple(data)[::-1]
+    target: list[int] = []
+    at, i = 0, 0
+    while i < len(codes):
+        code = codes[i]
+        if code in (0, -3, -4) and at + (code == -3) >= len(data):
+            raise ArgumentError(f"shape={tuple(codes)} asks for more dimensions than data {tuple(data)} has")
+        if code == 0:
+            target.append(data[at])
+            at += 1
+        elif code == -1:
+            target.append(-1)
+            at += 1
+        elif code == -2:
+            target += data[at:]
+            at = len(data)
+        elif code == -3:
+            target.append(data[at] * data[at + 1])
+            at += 2
+        elif code == -4:
+            left, right = codes[i + 1 : i + 3]
+            left = data[at] // right if left == -1 else left
+            right = data[at] // left if right == -1 else right
+            if left * right != data[at]:
+                raise ArgumentError(f"shape={tuple(codes)} splits {data[at]} into {left} and {right}")
+            target += [left, right]
+            at += 1
+            i += 2
+        elif code > 0:
+            target.append(code)
+            at += 1
+        else:
+            raise ArgumentError(f"shape={tuple(codes)} holds {code}, expected a size or one of 0, -1, -2, -3, -4")
+        i += 1
+    if target.count(-1) > 1:
+        raise ArgumentError(f"shape={tuple(codes)} leaves more than one dimension open")
+    total = n_elements(data)
+    if -1 in target:
+        rest = n_elements([n for n in target if n != -1])
+        target[target.index(-1)] = total // rest if rest else 0
+    if n_elements(target) != total:
+        raise ArgumentError(f"data {tuple(data)} has {total} elements, shape={tuple(codes)} wants {n_elements(target)}")
+    return tuple(target[::-1] if reverse else target)
+
+
+def _reversed_codes(codes):
+    groups, i = [], 0
+    while i < len(codes):
+        step = 3 if codes[i] == -4 else 1
+        groups.append(codes[i : i + step])
+        i += step
+    return [c for g in groups[::-1] for c in ([g[0], *g[:0:-1]] if len(g) == 3 else g)]
+
+
+class Reshaping(Composed):
+    """The base of operators whose output is the input under another shape."""
+
+    dtype = same(ALL)
+
+    @classmethod
+    def compose(cls, p, x):
+        target = cls.shape(p, [x.shape], [None])[1][0]
+        return F.identity(x) if target == x.shape else reshape(x, target)
+
+
+@op("Reshape", "reshape")
+class Reshape(Reshaping):
+    """data under another shape.   data (d0, ...) -> output `shape`: 0 keeps, -1 what is left, -2 the rest, -3 joins two, -4 splits one."""
+
+    shape_: Shape = Param(())
+    reverse: bool = Param(False)
+    target_shape: Shape = Param(())
+    keep_highest: bool = Param(False)
+
+    def shape(p, ins, outs):
+        codes = p.shape
+        if not codes and p.target_shape:  # the form before 0.9, where 0 is what is left
+            codes = tuple(-1 if n == 0 else n for n in p.target_shape)
+            if p.keep_highest:
+                codes = (0, *codes[1:])
+        if not codes:
+            raise ArgumentError("shape is missing, expected a tuple of integers")
+        if not known(ins[0]):
+            fixed = all(n > 0 for n in codes)
+            return ins, [codes if fixed else outs[0]]
+        return ins, [reshape_target(ins[0], codes, p.reverse)]
+
+
+@op("Flatten", "flatten")
+class Flatten(Reshaping):
+    """data with all dims but the first joined.   data (N, ...) -> output (N, product of the others)."""
+
+    def shape(p, ins, outs):
+        data = ins[0]
+        if data is None:
+            return ins, outs
+        return ins, [(data[0], n_elements(data[1:]) if -1 not in data[1:] else -1)]
+
+
+@op("expand_dims")
+class ExpandDims(Reshaping):
+    """data with a new axis of size 1 before `axis`.   data (d0, ...) -> output (..., 1, ...)."""
+
+    axis: int = Param()
+
+    def shape(p, ins, outs):
+        data = ins[0]
+        if data is None:
+            return ins, outs
+        axis = normalize_axis(p.axis, len(data) + 1)
+        return ins, [data[:axis] + (1,) + data[axis:]]
+
+
+@op("squeeze")
+class Squeeze(Reshaping):
+    """data without its axes of size 1, or without those of `axis`.   data (d0, ...) -> output (the other dims; (1,) when none is left)."""
+
+    axis: Axes = Param(None)
+
+    def shape(p, ins, outs):
+        data = ins[0]
+        if not known(data):
+            return ins, outs
+        axes = [i for i, n in enumerate(data) if n == 1] if p.axis is None else normalize_axes(p.axis, len(data))
+        wrong = [a for a in axes if data[a] != 1]
+        if wrong:
+            raise ArgumentError(f"data is {data}, expected size 1 at axis {wrong[0]} to remove it")
+        return ins, [tuple(n for i, n in enumerate(data) if i not in axes) or (1,)]
+
+
+@op("reshape_like")
+class ReshapeLike(Composed):
+    """lhs under rhs's shape; with begins and ends only lhs's dims [lhs_begin, lhs_end) become rhs's [rhs_begin, rhs_end).   lhs, rhs -> output."""
+
+    inputs = ("lhs", "rhs")
+    lhs_begin: int | None = Param(None)
+    lhs_end: int | None = Param(None)
+    rhs_begin: int | None = Param(None)
+    rhs_end: int | None = Param(None)
+
+    def shape(p, ins, outs):
+        x, like = ins
+        if not known(x) or not known(like):
+            return ins, outs
+        a, b = slice(p.lhs_begin, p.lhs_end).indices(len(x))[:2], slice(p.rhs_begin, p.rhs_end).indices(len(like))[:2]
+        target = x[: a[0]] + like[b[0] : b[1]] + x[a[1] :]
+        if n_elements(target) != n_elements(x):
+            raise ArgumentError(f"lhs {x} has {n_elements(x)} elements, rhs {like} makes {target}")
+        return ins, [target]
+
+    def dtype(p, ins, outs):
+        (x,), out = same(ALL)(p, ins[:1], outs)
+        return [x, ins[1]], out
+
+    def compose(p, x, like):
+        target = ReshapeLike.shape(p, [x.shape, like.shape], [None])[1][0]
+        return F.identity(x) if target == x.shape else reshape(x, target)
+
+
+@op("transpose")
+class Transpose(Kernel):
+    """data with its axes in the order `axes` (reversed when empty).   data (d0, ...) -> output (d[axes[0]], ...)."""
+
+    dtype = same(ALL)
+    axes: Shape = Param(())
+
+    def shape(p, ins, outs):
+        data = ins[0]
+        if data is None:
+            return ins, outs
+        return ins, [tuple(data[a] for a in _order(p, len(data)))]
+
+    def launch(p, ins, outs):
+        order = _order(p, len(ins[0].shape))
+        return Launch("transpose", (*order, *(0,) * (8 - len(order))))
+
+    def grad(p, dy, x, y):
+        order = _order(p, x.ndim)
+        return (F.transpose(dy, axes=tuple(order.index(i) for i in range(x.ndim))),)
+
+
+def _order(p, ndim):
+    order = [normalize_axis(a, ndim, "axes") for a in p.axes] or list(range(ndim))[::-1]
+    if sorted(order) != list(range(ndim)):
+        raise ArgumentError(f"axes is {p.axes}, expected each of the {ndim} axes once")
+    return order
+
+
+@op("SwapAxis", "swapaxes")
+class SwapAxis(Composed):
+    """data with two axes exchanged.   data (d0, ...) -> output (the same dims, dim1 and dim2 exchanged)."""
+
+    dtype = same(ALL)
+    dim1: int = Param(0)
+    dim2: int = Param(0)
+
+    def shape(p, ins, outs):
+        if ins[0] is None:
+            return ins, outs
+        return ins, [tuple(ins[0][a] for a in _swapped(p, len(ins[0])))]
+
+    def compose(p, x):
+        return F.transpose(x, axes=_swapped(p, x.ndim))
+
+
+def _swapped(p, ndim):
+    axes = list(range(ndim))
+    a, b = normalize_axis(p.dim1, ndim, "dim1"), normalize_axis(p.dim2, ndim, "dim2")
+    axes[a], axes[b] = b, a
+    return tuple(axes)
+
+
+@op("Concat", "concat", "_sparse_concat")
+class Concat(Kernel):
+    """The inputs, one after another along `dim`.   args (equal dims but `dim`) -> output (their sum along `dim`)."""
+
+    inputs, variadic, dtype = ("arg",), "num_args", same(ALL)
+    num_args: int = Param(ge=1)
+    dim: int = Param(1)
+
+    def shape(p, ins, outs):
+        some = next((s for s in (*ins, *outs) if s is not None), None)
+        if some is None:
+            return ins, outs
+        axis = normalize_axis(p.dim, len(some), "dim")
+        whole = (-1,) * len(some)
+        for s in (*ins, *outs):
+            if s is not None and len(s) == len(some):
+                whole = tuple(w if w != -1 or i == axis else n for i, (w, n) in enumerate(zip(whole, s)))
+        sizes = [s[axis] if s is not None and len(s) == len(some) else -1 for s in ins]
+        total = -1 if -1 in sizes else sum(sizes)
+        if sizes.count(-1) == 1 and outs[0] is not None and outs[0][axis] != -1:
+            sizes[sizes.index(-1)] = outs[0][axis] - sum(n for n in sizes if n != -1)
+        return [_with(whole, axis, n) for n in sizes], [_with(whole, axis, total)]
+
+    def launch(p, ins, outs):
+        return Launch("concat", (normalize_axis(p.dim, len(outs[0].shape), "dim"),))
+
+    def grad(p, dy, *values):
+        axis, at, parts = normalize_axis(p.dim, dy.ndim), 0, []
+        for x in values[:-1]:
+            parts.append(F.slice_axis(dy, axis=axis, begin=at, end=at + x.shape[axis]))
+            at += x.shape[axis]
+        return tuple(parts)
+
+
+def _with(shape, axis, n):
+    return (*shape[:axis], n, *shape[axis + 1 :])
+
+
+@op("stack")
+class Stack(Composed):
+    """The inputs, side by side along a new axis.   args (one shape) -> output (that shape with num_args at `axis`)."""
+
+    inputs, variadic, dtype = ("arg",), "num_args", same(ALL)
+    axis: int = Param(0)
+    num_args: int = Param(ge=1)
+
+    def shape(p, ins, outs):
+        data = next((s for s in ins if s is not None), None)
+        if data is None:
+            return ins, outs
+        axis = normalize_axis(p.axis, len(data) + 1)
+        return [data] * len(ins), [data[:axis] + (len(ins),) + data[axis:]]
+
+    def compose(p, *args):
+        axis = normalize_axis(p.axis, args[0].ndim + 1)
+        return F.Concat(*(F.expand_dims(x, axis=axis) for x in args), num_args=len(args), dim=axis)
+
+
+@op("_slice_strided")
+class SliceStrided(Kernel):
+    """out[i] = data[begin + i step] on every axis.   data (d0, ...) -> output `size`."""
+
+    dtype = same(ALL)
+    begin: Shape = Param()
+    step: Shape = Param()
+    size: Shape = Param()
+
+    def shape(p, ins, outs):
+        return ins, [p.size]
+
+    def launch(p, ins, outs):
+        pad = 8 - len(p.begin)
+        return Launch("slice", (*p.begin, *(0,) * pad, *p.step, *(1,) * pad))
+
+    def grad(p, dy, x, y):
+        return (F.slice_scatter(dy, begin=p.begin, step=p.step, size=x.shape),)
+
+
+@op("_slice_scatter")
+class SliceScatter(Kernel):
+    """out = 0, but out[begin + i step] = data[i].   data (d0, ...) -> output `size`."""
+
+    dtype = same(ALL)
+    begin: Shape = Param()
+    step: Shape = Param()
+    size: Shape = Param()
+
+    def shape(p, ins, outs):
+        return ins, [p.size]
+
+    def launch(p, ins, outs):
+        pad = 8 - len(p.begin)
+        return Launch("slice_scatter", (*p.begin, *(0,) * pad, *p.step, *(1,) * pad))
+
+    def grad(p, dy, x, y):
+        return (F.slice_strided(dy, begin=p.begin, step=p.step, size=x.shape),)
+
+
+def slice_ranges(data, begin, end, step):
+    """Return for every axis of `data` (start, step, length), from MXNet's begin, end and step, where None means all.  Raises ArgumentError."""
+    if len(begin) > len(data) or len(begin) != len(end) or (step and len(step) != len(begin)):
+        raise ArgumentError(f"begin={begin}, end={end}, step={step or ()}: expected as many of each, at most {len(data)}, for data {data}")
+    ranges = []
+    for axis, n in enumerate(data):
+        if axis >= len(begin):
+            ranges.append((0, 1, n))
+            continue
+        by = step[axis] if step and step[axis] is not None else 1
+        if by == 0:
+            raise ArgumentError(f"step={step} holds 0")
+        chosen = range(*slice(begin[axis], end[axis], by).indices(n))
+        if not chosen and n:
+            raise ArgumentError(f"begin={begin}, end={end} select nothing along axis {axis} of data {data}")
+        ranges.append((chosen.start, by, len(chosen)))
+    return ranges
+
+
+@op("slice", "crop", "_sparse_slice")
+class Slice(Composed):
+    """data[begin:end:step] on the leading axes.   data (d0, ...) -> output (what is selected)."""
+
+    dtype = same(ALL)
+    begin: OptionalShape = Param()
+    end: OptionalShape = Param()
+    step: OptionalShape = Param(())
+
+    def shape(p, ins, outs):
+        if not known(ins[0]):
+            return ins, outs
+        return ins, [tuple(n for _, _, n in slice_ranges(ins[0], p.begin, p.end, p.step))]
+
+    def compose(p, x):
+        return _cut(x, slice_ranges(x.shape, p.begin, p.end, p.step))
+
+
+def _cut(x, ranges):
+    begin, step, size = zip(*ranges)
+    return F.slice_strided(x, begin=begin, step=step, size=size)
+
+
+@op("slice_axis")
+class SliceAxis(Composed):
+    """data[begin:end] along `axis`; an end of None is the axis's.   data (d0, ...) -> output (end - begin at axis)."""
+
+    dtype = same(ALL)
+    axis: int = Param()
+    begin: int = Param()
+    end: int | None = Param()
+
+    def shape(p, ins, outs):
+        if not known(ins[0]):
+            return ins, outs
+        return ins, [tuple(n for _, _, n in _axis_ranges(p, ins[0]))]
+
+    def compose(p, x):
+        return _cut(x, _axis_ranges(p, x.shape))
+
+
+def _axis_ranges(p, data):
+    axis = normalize_axis(p.axis, len(data))
+    n = data[axis]
+    begin = p.begin + n if p.begin < 0 else p.begin
+    end = n if p.end is None else p.end + n if p.end < 0 else p.end
+    if not 0 <= begin < end <= n:
+        raise ArgumentError(f"begin={p.begin}, end={p.end} do not select from the {n} along axis {p.axis} of data {data}")
+    return [(begin, 1, end - begin) if i == axis else (0, 1, m) for i, m in enumerate(data)]
+
+
+@op("slice_like")
+class SliceLike(Composed):
+    """data cut at the end to shape_like's sizes along `axes` (all when empty).   data, shape_like -> output."""
+
+    inputs = ("data", "shape_like")
+    axes: Shape = Param(())
+
+    def shape(p, ins, outs):
+        x, like = ins
+        if not known(x) or not known(like):
+            return ins, outs
+        axes = normalize_axes(p.axes, len(x))
+        target = tuple(like[i] if i in axes else n for i, n in enumerate(x))
+        if any(t > n for t, n in zip(target, x)):
+            raise ArgumentError(f"shape_like is {like}, expected no more than data {x} has along axes {axes}")
+        return ins, [target]
+
+    def dtype(p, ins, outs):
+        (x,), out = same(ALL)(p, ins[:1], outs)
+        return [x, ins[1]], out
+
+    def compose(p, x, like):
+        target = SliceLike.shape(p, [x.shape, like.shape], [None])[1][0]
+        return _cut(x, [(0, 1, n) for n in target])
+
+    def grad(p, dy, x, like, y):
+        return F.slice_scatter(dy, begin=(0,) * x.ndim, step=(1,) * x.ndim, size=x.shape), zeros_like(like)
+
+
+@op("SliceChannel", "split")
+class SliceChannel(Composed):
+    """data cut into num_outputs equal parts along `axis`.   data (d0, ...) -> outputs (d[axis] / num_outputs at axis, or without it)."""
+
+    dtype = same(ALL)
+    num_outputs: int = Param(ge=1)
+    axis: int = Param(1)
+    squeeze_axis: bool = Param(False)
+
+    def visible(p):
+        return ("output",) if p.num_outputs == 1 else tuple(f"output{i}" for i in range(p.num_outputs))
+
+    def shape(p, ins, outs):
+        data = ins[0]
+        if not known(data):
+            return ins, outs
+        axis = normalize_axis(p.axis, len(data))
+        if data[axis] % p.num_outputs or (p.squeeze_axis and data[axis] != p.num_outputs):
+            raise ArgumentError(f"data is {data}, expected a size at axis {p.axis} that num_outputs={p.num_outputs} divides")
+        part = data[:axis] + data[axis + 1 :] if p.squeeze_axis else _with(data, axis, data[axis] // p.num_outputs)
+        return ins, [part] * p.num_outputs
+
+    def compose(p, x):
+        axis = normalize_axis(p.axis, x.ndim)
+        n = x.shape[axis] // p.num_outputs
+        parts = [F.slice_axis(x, axis=axis, begin=i * n, end=(i + 1) * n) for i in range(p.num_outputs)]
+        return tuple(reshape(y, _with(x.shape, axis, 0)[:axis] + x.shape[axis + 1 :]) if p.squeeze_axis else y for y in parts)
+
+
+@op("reverse", "flip")
+class Reverse(Composed):
+    """data with the order along `axis` reversed.   data (any) -> output (same)."""
+
+    dtype = same(ALL)
+    axis: Axes = Param()
+
+    def shape(p, ins, outs):
+        return ins, [ins[0]]
+
+    def compose(p, x):
+        axes = normalize_axes(p.axis, x.ndim)
+        return _cut(x, [(n - 1, -1, n) if i in axes else (0, 1, n) for i, n in enumerate(x.shape)])
+
+
+@op("tile")
+class Tile(Composed):
+    """data repeated `reps` times along each axis; missing leading axes are added.   data (d0, ...) -> output (d0 reps0, ...)."""
+
+    dtype = same(ALL)
+    reps: Shape = Param(ge=0)
+
+    def shape(p, ins, outs):
+        if not known(ins[0]):
+            return ins, outs
+        x, reps = _aligned(ins[0], p.reps)
+        return ins, [tuple(n * r for n, r in zip(x, reps))]
+
+    def compose(p, x):
+        dims, reps = _aligned(x.shape, p.reps)
+        spread = reshape(x, tuple(n for d in dims for n in (1, d)))
+        return reshape(broadcast_to(spread, tuple(n for d, r in zip(dims, reps) for n in (r, d))), tuple(d * r for d, r in zip(dims, reps)))
+
+
+def _aligned(x, reps):
+    n = max(len(x), len(reps))
+    return (1,) * (n - len(x)) + tuple(x), (1,) * (n - len(reps)) + tuple(reps)
+
+
+@op("repeat")
+class Repeat(Composed):
+    """Each element of data `repeats` times along `axis` (flattened when None).   data (d0, ...) -> output."""
+
+    dtype = same(ALL)
+    repeats: int = Param(ge=0)
+    axis: int | None = Param(None)
+
+    def shape(p, ins, outs):
+        data = ins[0]
+        if not known(data):
+            return ins, outs
+        if p.axis is None:
+            return ins, [(n_elements(data) * p.repeats,)]
+        axis = normalize_axis(p.axis, len(data))
+        return ins, [_with(data, axis, data[axis] * p.repeats)]
+
+    def compose(p, x):
+        dims = (n_elements(x.shape),) if p.axis is None else x.shape
+        axis = 0 if p.axis is None else normalize_axis(p.axis, x.ndim)
+        spread = reshape(x, (*dims[: axis + 1], 1, *dims[axis + 1 :]))
+        full = broadcast_to(spread, (*dims[: axis + 1], p.repeats, *dims[axis + 1 :]))
+        return reshape(full, _with(dims, axis, dims[axis] * p.repeats))
+
+
+@op("Pad", "pad")
+class Pad(Kernel):
+    """data with a margin: constant_value, the edge repeated, or a reflection.   data (d0, ...) -> output (before_i + d_i + after_i, ...)."""
+
+    dtype = same(ALL)
+    mode: str = Param(choices=("constant", "edge", "reflect"))
+    pad_width: Shape = Param(ge=0)
+    constant_value: float = Param(0.0)
+
+    def shape(p, ins, outs):
+        data = ins[0]
+        if not known(data):
+            return ins, outs
+        if len(p.pad_width) != 2 * len(data):
+            raise ArgumentError(f"pad_width is {p.pad_width}, expected {2 * len(data)} numbers for data {data}")
+        return ins, [tuple(n + p.pad_width[2 * i] + p.pad_width[2 * i + 1] for i, n in enumerate(data))]
+
+    def launch(p, ins, outs):
+        low = p.pad_width[::2]
+        return Launch("pad", (("constant", "edge", "reflect").index(p.mode), *low, *(0,) * (8 - len(low)), float(p.constant_value)))
+
+    def grad(p, dy, x, y):
+        return (F.pad_grad(dy, mode=p.mode, pad_width=p.pad_width, size=x.shape),)
+
+
+@op("_pad_grad")
+class PadGrad(Composed):
+    """The gradient of Pad: what lies in the margin is added to the element that it repeats.   data (padded) -> output `size`."""
+
+    grad, dtype = None, same(ALL)
+    mode: str = Param()
+    pad_width: Shape = Param()
+    size: Shape = Param()
+
+    def shape(p, ins, outs):
+        return ins, [p.size]
+
+    def compose(p, dy):
+        low = p.pad_width[::2]
+        if p.mode == "constant":
+            return _cut(dy, [(lo, 1, n) for lo, n in zip(low, p.size)])
+        # Along one axis after another the margin is folded back by a product with a 0/1 matrix.
+        for axis, n in enumerate(p.size):
+            if dy.shape[axis] == n:
+                continue
+            rows = _sources(p.mode, n, low[axis], dy.shape[axis])
+            index = F.Concat(*(F.full(shape=(1,), value=float(r), dtype=dy.dtype) for r in rows), num_args=len(rows), dim=0) if rows else None
+            pick = F.one_hot(index, depth=n, dtype=dy.dtype)
+            moved = F.SwapAxis(dy, dim1=axis, dim2=dy.ndim - 1)
+            flat = F.matmul(reshape(moved, (-(-n_elements(moved.shape) // len(rows)), len(rows))), pick)
+            dy = F.SwapAxis(reshape(flat, (*moved.shape[:-1], n)), dim1=axis, dim2=dy.ndim - 1)
+        return F.identity(dy)
+
+
+def _sources(mode, n, low, total):
+    def source(i):
+        i -= low
+        if mode == "edge":
+            return min(max(i, 0), n - 1)
+        i = abs(i)
+        return i if i < n else 2 * (n - 1) - i
+
+    return [source(i) for i in range(total)]
