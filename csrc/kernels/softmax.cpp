@@ -1,6 +1,7 @@
 // softmax and log_softmax over one axis: x (A, n, B) -> y, same shape.  y may be x.
 //
-// Each row is shifted by its maximum, so nothing overflows; sums are kept in float32 (float64 for float64).  Called through csrc/dispatch.cpp.
+// Each row is shifted by its maximum, so nothing overflows; sums are kept in float32 (float64 for float64), LANES at a time, in an order that depends
+// on shapes alone.  A NaN anywhere in a row makes all of it NaN.  Called through csrc/dispatch.cpp.
 #include "cast.h"
 #include "cymx/math.h"
 #include "cymx/params.h"
@@ -8,23 +9,140 @@
 
 namespace {
 
-// n_columns rows side by side, element (i, b) at i * step + b.
-template <bool LOG, class T> void rows(const T *x, T *y, i64 n, i64 step, i64 n_columns) {
+enum { LANES = 16, ROOM = 2048, COLUMNS = 64 };
+
+template <class T> constexpr wide_t<T> minus_infinity() { return -cymx::limits<wide_t<T>>::infinity(); }
+
+inline i64 least(i64 a, i64 b) { return a < b ? a : b; }
+
+// One row of consecutive elements goes through room piece by piece; a row that fits is read once.
+template <bool LOG, class T> struct Row {
     using A = wide_t<T>;
+    const T *x;
+    i64 n;
+    alignas(64) A room[ROOM];
+    A top[LANES], sum[LANES];
+
+    // Loads elements from..., filled up with minus infinity to whole lanes; returns how many elements the lanes hold.
+    i64 load(i64 from) {
+        const i64 m = least(ROOM, n - from), whole = (m + LANES - 1) / LANES * LANES;
+        for (i64 i = 0; i < m; ++i) {
+            room[i] = widen(x[from + i]);
+        }
+        for (i64 i = m; i < whole; ++i) {
+            room[i] = minus_infinity<T>();
+        }
+        return whole;
+    }
+
+    void find_top(i64 m) {
+        for (i64 i = 0; i < m; i += LANES) {
+            for (int l = 0; l < LANES; ++l) {
+                const A v = room[i + l];
+                top[l] = v > top[l] ? v : top[l];
+            }
+        }
+    }
+
+    // Leaves the shifted element in room, or its exponential, which is what the result needs.
+    void add_up(i64 m) {
+        for (i64 i = 0; i < m; i += LANES) {
+            for (int l = 0; l < LANES; ++l) {
+                const A v = room[i + l] - top[0], e = cymx::m::exp(v);
+                sum[l] += e;
+                room[i + l] = LOG ? v : e;
+            }
+        }
+    }
+
+    void finish(i64 m, T *y, A shift, A scale) {
+        for (i64 i = 0; i < m; ++i) {
+            y[i] = narrow<T>(LOG ? room[i] - shift : room[i] * scale);
+        }
+    }
+
+    void run(const T *from, T *y, i64 length) {
+        x = from, n = length;
+        for (int l = 0; l < LANES; ++l) {
+            top[l] = minus_infinity<T>(), sum[l] = 0;
+        }
+        i64 m = 0;
+        for (i64 at = 0; at < n; at += ROOM) {
+            m = load(at);
+            find_top(m);
+        }
+        for (int l = 1; l < LANES; ++l) {
+            top[0] = top[l] > top[0] ? top[l] : top[0];
+        }
+        for (i64 at = 0; at < n; at += ROOM) {
+            m = n > ROOM ? load(at) : m;
+            add_up(m);
+        }
+        for (int half = LANES / 2; half > 0; half /= 2) {
+            for (int l = 0; l < half; ++l) {
+                sum[l] += sum[l + half];
+            }
+        }
+        const A shift = LOG ? cymx::m::log(sum[0]) : A(0), scale = 1 / sum[0];
+        for (i64 at = 0; at < n; at += ROOM) {
+            if (n > ROOM) {
+                m = load(at);
+                for (i64 i = 0; i < m; ++i) {
+                    room[i] = LOG ? room[i] - top[0] : cymx::m::exp(room[i] - top[0]);
+                }
+            }
+            finish(least(ROOM, n - at), y + at, shift, scale);
+        }
+    }
+};
+
+// Up to COLUMNS rows side by side, element i of column b at i * step + b.
+template <bool LOG, class T> void columns(const T *x, T *y, i64 n, i64 step, i64 n_columns) {
+    using A = wide_t<T>;
+    alignas(64) A top[COLUMNS], sum[COLUMNS], last[COLUMNS];
     for (i64 b = 0; b < n_columns; ++b) {
-        A top = widen(x[b]), sum = 0;
-        for (i64 i = 1; i < n; ++i) {
+        top[b] = minus_infinity<T>(), sum[b] = 0;
+    }
+    for (i64 i = 0; i < n; ++i) {
+        for (i64 b = 0; b < n_columns; ++b) {
             const A v = widen(x[i * step + b]);
-            top = v > top ? v : top;
+            top[b] = v > top[b] ? v : top[b];
         }
-        for (i64 i = 0; i < n; ++i) {
-            sum += cymx::m::exp(widen(x[i * step + b]) - top);
+    }
+    for (i64 i = 0; i < n; ++i) {
+        for (i64 b = 0; b < n_columns; ++b) {
+            sum[b] += cymx::m::exp(widen(x[i * step + b]) - top[b]);
         }
-        const A shift = cymx::m::log(sum), scale = 1 / sum;
-        for (i64 i = 0; i < n; ++i) {
-            const A v = widen(x[i * step + b]) - top;
-            y[i * step + b] = narrow<T>(LOG ? v - shift : cymx::m::exp(v) * scale);
+    }
+    for (i64 b = 0; b < n_columns; ++b) {
+        last[b] = LOG ? cymx::m::log(sum[b]) : 1 / sum[b];
+    }
+    for (i64 i = 0; i < n; ++i) {
+        for (i64 b = 0; b < n_columns; ++b) {
+            const A v = widen(x[i * step + b]) - top[b];
+            y[i * step + b] = narrow<T>(LOG ? v - last[b] : cymx::m::exp(v) * last[b]);
         }
+    }
+}
+
+template <bool LOG, class T> void softmax(const T *x, T *y, i64 before, i64 n, i64 after) {
+    const bool parallel = before * n * after > 20000;
+    if (after == 1) {
+#pragma omp parallel if (parallel)
+        {
+            Row<LOG, T> row;
+#pragma omp for schedule(static)
+            for (i64 a = 0; a < before; ++a) {
+                row.run(x + a * n, y + a * n, n);
+            }
+        }
+        return;
+    }
+    const i64 blocks = (after + COLUMNS - 1) / COLUMNS;
+#pragma omp parallel for schedule(static) if (parallel)
+    for (i64 block = 0; block < before * blocks; ++block) {
+        const i64 b = block % blocks * COLUMNS, at = block / blocks * n * after + b;
+        columns<LOG>(x + at, y + at, n, after, least(COLUMNS, after - b));
     }
 }
 
@@ -39,16 +157,9 @@ template <bool LOG> int softmax_axis(const cymx_args *args) {
         before *= i < axis ? x.shape[i] : 1;
         after *= i > axis ? x.shape[i] : 1;
     }
-    const i64 n = x.shape[axis];
-    if (before * after * n == 0) {
-        return CYMX_OK;
-    }
     return for_float(x.dtype, args->err, [&](auto zero) {
         using T = decltype(zero);
-#pragma omp parallel for schedule(static) if (before * after * n > 20000)
-        for (i64 a = 0; a < before; ++a) {
-            rows<LOG>(static_cast<const T *>(x.data) + a * n * after, static_cast<T *>(y.data) + a * n * after, n, after, after);
-        }
+        softmax<LOG>(static_cast<const T *>(x.data), static_cast<T *>(y.data), before, x.shape[axis], after);
         return int(CYMX_OK);
     });
 }
