@@ -17,8 +17,8 @@ from . import ndarray as nd
 from .base import ArgumentError, ArgumentTypeError
 from .registry import get_alias_func, get_create_func, get_register_func
 
-__all__ = ["Bilinear", "Constant", "InitDesc", "Initializer", "LSTMBias", "Load", "MSRAPrelu", "Mixed", "Normal", "One", "Orthogonal",
-           "Uniform", "Xavier", "Zero", "create", "register"]  # fmt: skip
+__all__ = ["Bilinear", "Constant", "InitDesc", "Initializer", "LSTMBias", "Load", "MSRAPrelu", "Mixed", "Normal", "One",
+           "Orthogonal", "Uniform", "Xavier", "Zero", "create", "register"]  # fmt: skip
 
 
 class InitDesc(str):

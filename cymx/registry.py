@@ -33,7 +33,7 @@ def get_register_func(base_class, nickname):
         known = table.get(key)
         if known is not None and known is not klass:
             warnings.warn(
-                f"{nickname} {key!r} is now {klass.__module__}.{klass.__name__}; it was {known.__module__}.{known.__name__}",
+                f"{nickname} {key!r} is now {klass.__module__}.{klass.__name__}, no longer {known.__module__}'s",
                 stacklevel=2,
             )
         table[key] = klass

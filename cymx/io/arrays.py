@@ -147,7 +147,7 @@ class NDArrayIter(DataIter):
         start, stop = self.cursor, self.cursor + self.batch_size
         if start < 0 and self._left is None:
             raise MXNetError("NDArrayIter: there is no batch yet; next() or iter_next() comes first")
-        if 0 <= start and stop <= self.num_data:
+        if start >= 0 and stop <= self.num_data:
             return self._cut(arrays, start, stop)
         if start < 0:
             parts = [self._left[which], self._cut(arrays, 0, stop)]

@@ -221,6 +221,8 @@ class BaseModule:
             values = []
             batches = iter(train_data)
             batch, nbatch = next(batches, None), 0
+            if batch is None:
+                raise MXNetError(f"fit: train_data has no batch in epoch {epoch}; was it used before without reset()?")
             while batch is not None:
                 if monitor is not None:
                     monitor.tic()

@@ -227,7 +227,7 @@ class DataParallelExecutorGroup:
     # -- running -----------------------------------------------------------------------------------
 
     def _load(self, parts, targets, axes, what):
-        """Copy arrays to the bound ones; each of `parts` is an array over the whole batch, or a list of one a context."""
+        """Copy arrays to the bound ones; each of `parts` is an array over the whole batch, or a list by context."""
         if len(parts) != len(targets):
             raise ArgumentError(f"Module: the batch has {len(parts)} {what} arrays, expected {len(targets)}")
         whole = len(self.execs) == 1
