@@ -18,7 +18,7 @@ def lower(graph: Graph, types: Mapping[str, Type], train: bool) -> Graph:
         if node.op is None:
             values[Entry(node)] = Value(Node(None, node.name, attrs=node.attrs, types=(types[node.name],)))
             continue
-        with scope(node.name, train) as here:
+        with scope(node.label, train) as here:
             try:
                 outputs = apply(node.op, [values[Entry(*e)] for e in node.inputs], node.params)
             except MXNetError as e:

@@ -50,6 +50,8 @@ _NEUTRAL = {find("broadcast_add"): (0, True), find("broadcast_mul"): (1, True), 
 
 def _neutral(node: Node, inputs: tuple[Entry, ...]) -> Entry | None:
     """Return the input that the node only repeats, if there is one."""
+    if getattr(node.op, "functor", "") == "identity" and inputs and inputs[0].type == node.types[0]:
+        return inputs[0]
     rule = _NEUTRAL.get(node.op)
     if rule is None:
         return None

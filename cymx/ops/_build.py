@@ -32,7 +32,7 @@ _scope: ContextVar[Scope] = ContextVar("cymx_scope", default=Scope("", False))
 
 @contextmanager
 def scope(origin: str, train: bool, backward: bool = False) -> Iterator[Scope]:
-    """Build on behalf of node `origin` inside the block."""
+    """Build on behalf of a user's node inside the block: `origin` is its label."""
     new = Scope(origin, train, backward)
     token = _scope.set(new)
     try:
@@ -147,7 +147,7 @@ class _Functions:
     """Operators by name: `F.exp`, `F.matmul` (registered as _matmul), `F.maximum` (registered as broadcast_maximum)."""
 
     def __getattr__(self, name: str):
-        for word in (name, "_" + name, "broadcast_" + name):
+        for word in (name, "broadcast_" + name, "_" + name):
             if word in REGISTRY:
                 break
         else:

@@ -1,16 +1,26 @@
-"""What a Python function of an operator looks like: its signature, its docstring, and how its arguments divide into
+"""What a Python function of an operator looks like: signature, docstring, namespace, and how its arguments divide into
 inputs and settings.
 
 Knows neither arrays nor symbols.  Called by: ndarray and symbol, which make `nd.X` and `sym.X` from the registry.
 """
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..base import ArgumentTypeError
-from ._def import Op
+from ._def import REGISTRY, Op
 from ._params import REQUIRED, Params
+
+# Operators of a prefix live in a namespace; what else starts with an underscore is in _internal.
+PREFIXES = {
+    "random": "_random_",
+    "linalg": "_linalg_",
+    "contrib": "_contrib_",
+    "image": "_image_",
+    "sparse": "_sparse_",
+}
 
 
 class _Required:
@@ -108,6 +118,31 @@ def arrange(op: type[Op], p: Params, inputs: Mapping[str, Any]) -> list[Any]:
             reason = f" with {p}" if str(p) else ""
             raise ArgumentTypeError(f"{op.name}: {name} came, but the inputs{reason} are {', '.join(names) or 'none'}")
     return [inputs.get(name) for name in names]
+
+
+def namespace(module: str, function: Callable[[str, str, str], Any]) -> tuple[Callable, Callable]:
+    """Return `__getattr__` and `__dir__` of a module of functions: its last name says which operators are in it.
+
+    function(word, name, module) makes the function `name` of the operator registered as `word`; each is made once.
+    """
+    kind = module.rpartition(".")[2]
+    prefix = PREFIXES.get(kind, "")
+
+    def belongs(word: str) -> bool:
+        return word.startswith(prefix) if prefix else word.startswith("_") == (kind == "_internal")
+
+    def __getattr__(name: str) -> Any:
+        word = prefix + name
+        if name.startswith("__") or word not in REGISTRY or not belongs(word):
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        made = function(word, name, module)
+        setattr(sys.modules[module], name, made)
+        return made
+
+    def __dir__() -> list[str]:
+        return sorted({*vars(sys.modules[module]), *(word[len(prefix) :] for word in REGISTRY if belongs(word))})
+
+    return __getattr__, __dir__
 
 
 def _is_numbered(key: str, stem: str) -> bool:

@@ -1,10 +1,10 @@
-"""Ends of networks: outputs whose gradient is that of a loss, whatever flows in."""
+"""Ends of networks: outputs whose gradient is that of a loss, whatever flows in; and what stops gradients."""
 
 from ..base import ArgumentError
 from ._build import F, cast, reshape, zeros_like
 from ._def import Composed, op
 from ._params import Param
-from ._shapes import FLOATS, known, n_elements, same
+from ._shapes import ALL, FLOATS, NUMBERS, all_same, known, n_elements, same
 
 
 @op("SoftmaxOutput", "Softmax")
@@ -162,3 +162,50 @@ class SoftmaxCrossEntropy(Composed):
 
     def compose(p, data, label):
         return -F.sum(F.pick(F._log_softmax(data, axis=1), label))
+
+
+@op("BlockGrad", "stop_gradient")
+class BlockGrad(Composed):
+    """y = x; no gradient passes.   data (any) -> output (same)."""
+
+    shape, dtype, is_loss = all_same, same(ALL), True
+
+    def compose(p, x):
+        return F.identity(x)
+
+    grad = None
+
+
+@op("make_loss")
+class MakeLossSimple(Composed):
+    """y = x, as the end of a network: the gradient that flows into x is 1.   data (any) -> output (same)."""
+
+    shape, dtype, is_loss = all_same, same(NUMBERS), True
+
+    def compose(p, x):
+        return F.identity(x)
+
+    def grad(p, dy, x, y):
+        return (F.ones_like(x),)
+
+
+@op("MakeLoss")
+class MakeLoss(Composed):
+    """y = x, as the end of a network: the gradient that flows into x is grad_scale, divided as `normalization` says.   data (any) -> output (same)."""
+
+    shape, dtype, is_loss = all_same, same(FLOATS), True
+    grad_scale: float = Param(1.0)
+    valid_thresh: float = Param(0.0)
+    normalization: str = Param("null", choices=("batch", "null", "valid"))
+
+    def compose(p, x):
+        return F.identity(x)
+
+    def grad(p, dy, x, y):
+        ones = F.ones_like(x) * p.grad_scale
+        if p.normalization == "batch":
+            return (ones / x.shape[0],)
+        if p.normalization == "valid":
+            n_valid = F.maximum(F.sum(F.greater(x, p.valid_thresh)), 1)
+            return (F.broadcast_div(ones, n_valid),)
+        return (ones,)

@@ -1,0 +1,347 @@
+"""Convolution, deconvolution and pooling, over one to three spatial dimensions."""
+
+from ..base import ArgumentError
+from ._build import F, reshape
+from ._def import Composed, Kernel, Launch, op
+from ._params import Param, Shape
+from ._shapes import FLOATS, known, same
+
+
+
+def _spatial(p, n):
+    """Return (stride, dilate, pad) of n spatial dimensions, with MXNet's defaults.  Raises ArgumentError for a wrong number of them."""
+    result = []
+    for name, default in (("stride", 1), ("dilate", 1), ("pad", 0)):
+        given = getattr(p, name, ()) or (default,) * n
+        if len(given) != n:
+            raise ArgumentError(f"{name} is {given}, expected {n} numbers as in kernel={p.kernel}")
+        result.append(given)
+    return result
+
+
+def _need_channels_first(p):
+    if getattr(p, "layout", None) not in (None, "None", "NCW", "NCHW", "NCDHW"):
+        raise ArgumentError(f"layout is {p.layout!r}, expected NCW, NCHW or NCDHW on this device")
+
+
+class ConvSettings(Kernel):
+    """The base of the three convolution kernels, whose settings are complete."""
+
+    dtype = same(FLOATS)
+    stride: Shape = Param()
+    dilate: Shape = Param()
+    pad: Shape = Param()
+    groups: int = Param(1)
+
+    def weight(p, ins):
+        """Return how much heavier than its bytes the convolution is."""
+        return 64
+
+    @classmethod
+    def settings(cls, p):
+        """Return the settings as keywords for another of the three."""
+        return {"stride": p.stride, "dilate": p.dilate, "pad": p.pad, "groups": p.groups}
+
+    @classmethod
+    def block(cls, p):
+        """Return the kernels' parameter block."""
+        n = len(p.stride)
+
+        def three(values, fill):
+            return (*values, *(fill,) * (3 - n))
+
+        return (n, *three(p.stride, 1), *three(p.dilate, 1), *three(p.pad, 0), *three(p.pad, 0), p.groups)
+
+
+@op("_conv_fwd")
+class ConvForward(ConvSettings):
+    """out = x * w (cross-correlation), plus a bias for each channel.   x (N, C, ...), w (O, C/groups, ...), bias (O,) -> output (N, O, ...)."""
+
+    inputs = ("data", "weight", "bias")
+    no_bias: bool = Param(False)
+
+    def live(p):
+        return ("data", "weight") if p.no_bias else ("data", "weight", "bias")
+
+    def shape(p, ins, outs):
+        x, w = ins[:2]
+        spatial = tuple(
+            (n + 2 * pad - (d * (k - 1) + 1)) // s + 1 for n, k, s, d, pad in zip(x[2:], w[2:], p.stride, p.dilate, p.pad)
+        )
+        return ins, [(x[0], w[0], *spatial)]
+
+    def launch(p, ins, outs):
+        return Launch("conv_fwd", ConvSettings.block(p))
+
+    def grad(p, dy, x, w, *rest):
+        settings = ConvSettings.settings(p)
+        dx = F.conv_bwd_data(dy, w, size=x.shape, **settings)
+        dw = F.conv_bwd_weight(dy, x, size=w.shape, **settings)
+        if p.no_bias:
+            return dx, dw
+        return dx, dw, F.sum(dy, axis=(0, *range(2, dy.ndim)))
+
+
+@op("_conv_bwd_data")
+class ConvBackwardData(ConvSettings):
+    """The gradient of _conv_fwd by x.   dy (N, O, ...), w (O, C/groups, ...) -> output `size` (N, C, ...)."""
+
+    inputs = ("dy", "weight")
+    size: Shape = Param()
+
+    def shape(p, ins, outs):
+        return ins, [p.size]
+
+    def launch(p, ins, outs):
+        return Launch("conv_bwd_data", ConvSettings.block(p))
+
+    def grad(p, ddx, dy, w, dx):
+        settings = ConvSettings.settings(p)
+        return F.conv_fwd(ddx, w, no_bias=True, **settings), F.conv_bwd_weight(dy, ddx, size=w.shape, **settings)
+
+
+@op("_conv_bwd_weight")
+class ConvBackwardWeight(ConvSettings):
+    """The gradient of _conv_fwd by w.   dy (N, O, ...), x (N, C, ...) -> output `size` (O, C/groups, ...)."""
+
+    inputs = ("dy", "data")
+    size: Shape = Param()
+
+    def shape(p, ins, outs):
+        return ins, [p.size]
+
+    def launch(p, ins, outs):
+        return Launch("conv_bwd_weight", ConvSettings.block(p))
+
+    def grad(p, ddw, dy, x, dw):
+        settings = ConvSettings.settings(p)
+        return F.conv_fwd(x, ddw, no_bias=True, **settings), F.conv_bwd_data(dy, ddw, size=x.shape, **settings)
+
+
+@op("Convolution", "Convolution_v1")
+class Convolution(Composed):
+    """y = data * weight (cross-correlation) + bias.
+
+    data (N, C, *spatial)   weight (num_filter, C / num_group, *kernel)   bias (num_filter,)   -> output (N, num_filter, *spatial'), where
+    spatial' = (spatial + 2 pad - dilate (kernel - 1) - 1) // stride + 1.
+    """
+
+    inputs, dtype = ("data", "weight", "bias"), same(FLOATS)
+    kernel: Shape = Param(ge=1)
+    stride: Shape = Param((), ge=1)
+    dilate: Shape = Param((), ge=1)
+    pad: Shape = Param((), ge=0)
+    num_filter: int = Param(ge=1)
+    num_group: int = Param(1, ge=1)
+    workspace: int = Param(1024)
+    no_bias: bool = Param(False)
+    cudnn_tune: str | None = Param(None)
+    cudnn_off: bool = Param(False)
+    layout: str | None = Param(None)
+
+    def live(p):
+        return ("data", "weight") if p.no_bias else ("data", "weight", "bias")
+
+    def shape(p, ins, outs):
+        _need_channels_first(p)
+        n = len(p.kernel)
+        stride, dilate, pad = _spatial(p, n)
+        data, weight, out = ins[0], (p.num_filter, -1, *p.kernel), outs[0]
+        if data is not None:
+            if len(data) != n + 2:
+                raise ArgumentError(f"data is {data}, expected {n + 2} dimensions for kernel={p.kernel}")
+            if data[1] != -1:
+                if data[1] % p.num_group or p.num_filter % p.num_group:
+                    raise ArgumentError(f"num_group={p.num_group} does not divide data's {data[1]} channels and num_filter={p.num_filter}")
+                weight = (p.num_filter, data[1] // p.num_group, *p.kernel)
+            spatial = []
+            for size, k, s, d, pad_ in zip(data[2:], p.kernel, stride, dilate, pad):
+                extent = d * (k - 1) + 1
+                if size != -1 and extent > size + 2 * pad_:
+                    raise ArgumentError(f"data is {data}, too small for kernel={p.kernel}, dilate={dilate} with pad={pad}")
+                spatial.append(-1 if size == -1 else (size + 2 * pad_ - extent) // s + 1)
+            out = (data[0], p.num_filter, *spatial)
+        return [data, weight, (p.num_filter,)][: len(ins)], [out]
+
+    def compose(p, data, weight, bias=None):
+        stride, dilate, pad = _spatial(p, len(p.kernel))
+        inputs = (data, weight) if bias is None else (data, weight, bias)
+        return F.conv_fwd(*inputs, stride=stride, dilate=dilate, pad=pad, groups=p.num_group, no_bias=bias is None)
+
+
+@op("Deconvolution")
+class Deconvolution(Composed):
+    """y = the transposed convolution of data with weight, plus bias.
+
+    data (N, C, *spatial)   weight (C, num_filter / num_group, *kernel)   bias (num_filter,)   -> output (N, num_filter, *spatial'), where
+    spatial' = stride (spatial - 1) + dilate (kernel - 1) + 1 - 2 pad + adj, or target_shape.
+    """
+
+    inputs, dtype = ("data", "weight", "bias"), same(FLOATS)
+    kernel: Shape = Param(ge=1)
+    stride: Shape = Param((), ge=1)
+    dilate: Shape = Param((), ge=1)
+    pad: Shape = Param((), ge=0)
+    adj: Shape = Param((), ge=0)
+    target_shape: Shape = Param(())
+    num_filter: int = Param(ge=1)
+    num_group: int = Param(1, ge=1)
+    workspace: int = Param(512)
+    no_bias: bool = Param(True)
+    cudnn_tune: str | None = Param(None)
+    cudnn_off: bool = Param(False)
+    layout: str | None = Param(None)
+
+    def live(p):
+        return ("data", "weight") if p.no_bias else ("data", "weight", "bias")
+
+    def shape(p, ins, outs):
+        _need_channels_first(p)
+        data, weight, out = ins[0], (-1, p.num_filter // p.num_group, *p.kernel), outs[0]
+        if known(data):
+            if len(data) != len(p.kernel) + 2:
+                raise ArgumentError(f"data is {data}, expected {len(p.kernel) + 2} dimensions for kernel={p.kernel}")
+            weight = (data[1], *weight[1:])
+            out = (data[0], p.num_filter, *_deconvolved(p, data[2:])[1])
+        return [data, weight, (p.num_filter,)][: len(ins)], [out]
+
+    def compose(p, data, weight, bias=None):
+        stride, dilate, _ = _spatial(p, len(p.kernel))
+        pad, size = _deconvolved(p, data.shape[2:])
+        y = F.conv_bwd_data(
+            data, weight, size=(data.shape[0], p.num_filter, *size), stride=stride, dilate=dilate, pad=pad, groups=p.num_group
+        )
+        return y if bias is None else y + reshape(bias, (1, p.num_filter) + (1,) * len(size))
+
+
+def _deconvolved(p, spatial):
+    """Return the padding and the spatial sizes of a deconvolution's output."""
+    n = len(p.kernel)
+    stride, dilate, pad = _spatial(p, n)
+    adj = p.adj or (0,) * n
+    full = [s * (size - 1) + d * (k - 1) + 1 for size, k, s, d in zip(spatial, p.kernel, stride, dilate)]
+    if p.target_shape and any(p.target_shape):
+        excess = [f - t for f, t in zip(full, p.target_shape)]
+        if any(e < 0 for e in excess):
+            raise ArgumentError(f"target_shape is {p.target_shape}, expected at most {tuple(full)}")
+        return tuple((e + 1) // 2 for e in excess), tuple(p.target_shape)
+    return pad, tuple(f - 2 * a + b for f, a, b in zip(full, pad, adj))
+
+
+# ---- pooling ----
+
+POOL_KINDS = ("max", "avg", "sum", "lp")
+
+
+@op("_pool_fwd")
+class PoolForward(Kernel):
+    """out = the max, mean, sum or p-norm of each window.   x (N, C, ...) -> output `size`."""
+
+    dtype = same(FLOATS)
+    kind: str = Param(choices=POOL_KINDS)
+    kernel: Shape = Param()
+    stride: Shape = Param()
+    pad_lo: Shape = Param()
+    pad_hi: Shape = Param()
+    count_include_pad: bool = Param(True)
+    power: int = Param(2)
+    size: Shape = Param()
+
+    def shape(p, ins, outs):
+        return ins, [p.size]
+
+    def launch(p, ins, outs):
+        return Launch("pool_fwd", _pool_block(p))
+
+    def grad(p, dy, x, y):
+        settings = {name: value for name, value in p.key if name != "size"}
+        return (F.pool_bwd(dy, x, y, **settings),)
+
+
+@op("_pool_bwd")
+class PoolBackward(Kernel):
+    """The gradient of _pool_fwd.   dy, x, y -> output (x's shape)."""
+
+    inputs, dtype, grad = ("dy", "x", "y"), same(FLOATS), None
+    kind: str = Param(choices=POOL_KINDS)
+    kernel: Shape = Param()
+    stride: Shape = Param()
+    pad_lo: Shape = Param()
+    pad_hi: Shape = Param()
+    count_include_pad: bool = Param(True)
+    power: int = Param(2)
+
+    def shape(p, ins, outs):
+        return ins, [ins[1]]
+
+    def launch(p, ins, outs):
+        return Launch("pool_bwd", _pool_block(p))
+
+
+def _pool_block(p):
+    n = len(p.kernel)
+
+    def three(values, fill):
+        return (*values, *(fill,) * (3 - n))
+
+    lists = (*three(p.kernel, 1), *three(p.stride, 1), *three(p.pad_lo, 0), *three(p.pad_hi, 0))
+    return (n, POOL_KINDS.index(p.kind), *lists, int(p.count_include_pad), p.power)
+
+
+@op("Pooling", "Pooling_v1")
+class Pooling(Composed):
+    """y = the max, mean, sum or p-norm over windows of `kernel`, or over all of space with global_pool.
+
+    data (N, C, *spatial) -> output (N, C, *spatial'), where spatial' = (spatial + 2 pad - kernel) / stride + 1, rounded down ('valid') or up ('full').
+    """
+
+    dtype = same(FLOATS)
+    kernel: Shape = Param(())
+    pool_type: str = Param("max", choices=POOL_KINDS)
+    global_pool: bool = Param(False)
+    cudnn_off: bool = Param(False)
+    pooling_convention: str = Param("valid", choices=("full", "same", "valid"))
+    stride: Shape = Param((), ge=1)
+    pad: Shape = Param((), ge=0)
+    p_value: int | None = Param(None)
+    count_include_pad: bool | None = Param(None)
+    layout: str | None = Param(None)
+
+    def shape(p, ins, outs):
+        _need_channels_first(p)
+        if not known(ins[0]):
+            return ins, outs
+        return ins, [(*ins[0][:2], *_windows(p, ins[0])[0])]
+
+    def compose(p, x):
+        size, kernel, stride, pad_lo, pad_hi = _windows(p, x.shape)
+        return F.pool_fwd(
+            x, kind=p.pool_type, kernel=kernel, stride=stride, pad_lo=pad_lo, pad_hi=pad_hi, size=(*x.shape[:2], *size),
+            count_include_pad=p.count_include_pad is not False, power=p.p_value or 2,
+        )  # fmt: skip
+
+
+def _windows(p, data):
+    """Return (output sizes, kernel, stride, low padding, high padding) of a pooling over data's spatial dimensions."""
+    spatial = data[2:]
+    n = len(spatial)
+    if p.global_pool:
+        return (1,) * n, spatial, (1,) * n, (0,) * n, (0,) * n
+    if len(p.kernel) != n:
+        raise ArgumentError(f"kernel is {p.kernel}, expected {n} numbers for data {data}")
+    stride, _, pad = _spatial(p, n)
+    sizes, highs, lows = [], [], []
+    for size, k, s, lo in zip(spatial, p.kernel, stride, pad):
+        if k > size + 2 * lo:
+            raise ArgumentError(f"kernel={p.kernel} is larger than data {data} with pad={pad}")
+        if p.pooling_convention == "valid":
+            count = (size + 2 * lo - k) // s + 1
+        elif p.pooling_convention == "full":
+            count = -(-(size + 2 * lo - k) // s) + 1
+        else:
+            count = -(-size // s)
+            lo = max(0, ((count - 1) * s + k - size) // 2)
+        sizes.append(count)
+        lows.append(lo)
+        highs.append(max(lo, (count - 1) * s + k - size - lo))
+    return tuple(sizes), p.kernel, stride, tuple(lows), tuple(highs)
