@@ -257,11 +257,11 @@ class Symbol(Fluent):
         (None, None, None) with a warning where what is known does not suffice.  Raises ArgumentError or
         ArgumentTypeError.
         """
-        return self._complete("dtype", self.infer_type_partial(*args, **kwargs), lambda dtype: dtype is not None)
+        return self._complete("type", self.infer_type_partial(*args, **kwargs), lambda dtype: dtype is not None)
 
     def infer_type_partial(self, *args, **kwargs):
         """Return what infer_type returns with None for unknown dtypes."""
-        dtypes = {key: dtype_name(dtype) for key, dtype in self._known("dtype", args, kwargs).items()}
+        dtypes = {key: dtype_name(dtype) for key, dtype in self._known("type", args, kwargs).items()}
         found = infer(self.graph, {}, dtypes, partial=True)
 
         def type_of(entry):
