@@ -143,8 +143,16 @@ int arange(const cymx_args *args) {
     }
     return for_dtype(args, y.dtype, [&](auto type) {
         using T = decltype(type);
-        for (i64 i = 0; i < n; ++i) {
-            ((T *)y.data)[i] = convert<T>(p.start + p.step * (double)(p.repeat == 1 ? i : i / p.repeat));
+        double steps[chunk]; // a product of its own: fused with the sum it would round otherwise on some processors
+        for (i64 start = 0; start < n; start += chunk) {
+            const i64 count = n - start < chunk ? n - start : chunk;
+            T *to = (T *)y.data + start;
+            for (i64 i = 0; i < count; ++i) {
+                steps[i] = p.step * (double)(p.repeat == 1 ? start + i : (start + i) / p.repeat);
+            }
+            for (i64 i = 0; i < count; ++i) {
+                to[i] = convert<T>(p.start + steps[i]);
+            }
         }
         return int(CYMX_OK);
     });

@@ -13,7 +13,7 @@
 
 namespace {
 
-constexpr i64 block_elements = 1024, n_lanes = 32, n_columns = 256, column_rows = 32, piece_elements = 1 << 15, max_pieces = 64;
+constexpr i64 block_elements = 1024, n_lanes = 32, n_columns = 256, column_rows = 16, piece_elements = 1 << 15, max_pieces = 64;
 constexpr i64 parallel_elements = 1 << 15;
 
 // Some of the input's dimensions, with strides in elements.

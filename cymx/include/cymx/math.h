@@ -54,6 +54,7 @@ CYMX_FN double erf(double x) { return CYMX_LIBM(erf)(x); }
 CYMX_FN double sin(double x) { return CYMX_LIBM(sin)(x); }
 CYMX_FN double cos(double x) { return CYMX_LIBM(cos)(x); }
 CYMX_FN double pow(double x, double y) { return CYMX_LIBM(pow)(x, y); }
+CYMX_FN double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 // The reentrant ones: plain lgamma writes a global.
 CYMX_FN float lgamma(float x) {
     int sign;
