@@ -45,13 +45,13 @@ ARITHMETIC = [
     (lambda: A != 1, "_not_equal_scalar", "_not_equal_scalar0", "1"),
     (lambda: A > B, "_greater", "_greater0", None),
     (lambda: A > 1, "_greater_scalar", "_greater_scalar0", "1"),
-    (lambda: 1 > A, "_lesser_scalar", "_lesser_scalar0", "1"),
+    (lambda: 1 > A, "_lesser_scalar", "_lesser_scalar0", "1"),  # noqa: SIM300
     (lambda: A >= B, "_greater_equal", "_greater_equal0", None),
     (lambda: A >= 1, "_greater_equal_scalar", "_greater_equal_scalar0", "1"),
     (lambda: A < B, "_lesser", "_lesser0", None),
     (lambda: A < 1, "_lesser_scalar", "_lesser_scalar0", "1"),
     (lambda: A <= B, "_lesser_equal", "_lesser_equal0", None),
-    (lambda: 1 <= A, "_greater_equal_scalar", "_greater_equal_scalar0", "1"),
+    (lambda: 1 <= A, "_greater_equal_scalar", "_greater_equal_scalar0", "1"),  # noqa: SIM300
     (lambda: A + 1.5, "_plus_scalar", "_plusscalar0", "1.5"),
     (lambda: A * 1e-10, "_mul_scalar", "_mulscalar0", "1e-10"),
     (lambda: A * 1e20, "_mul_scalar", "_mulscalar0", "1e+20"),
