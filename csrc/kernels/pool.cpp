@@ -18,9 +18,20 @@ using cymx::pool_params;
 
 // Always three spatial dimensions; unused ones lead and have extent 1.
 struct Geometry {
-    i64 images, in[3], out[3], kernel[3], stride[3], pad[3], n_in, n_out, p;
-    bool count_pad;
+    i64 images = 0, in[3] = {}, out[3] = {}, kernel[3] = {}, stride[3] = {}, pad[3] = {}, n_in = 0, n_out = 0, p = 0;
+    bool count_pad = false;
 };
+
+// One dimension of one output's window: [lo, hi) inside the image, and its extent inside the padded image.
+struct Span {
+    i64 lo, hi, padded;
+};
+
+Span span(const Geometry &s, int d, i64 at) {
+    const i64 from = at * s.stride[d] - s.pad[d], to = from + s.kernel[d], end = s.in[d] + s.pad[d];
+    const i64 lo = from > 0 ? from : 0, hi = to < s.in[d] ? to : s.in[d];
+    return {lo, hi > lo ? hi : lo, (to < end ? to : end) - from};
+}
 
 // The part of one output's window that lies inside the image, and what an average over it divides by.
 struct Window {
@@ -31,12 +42,9 @@ Window window(const Geometry &s, const i64 at[3]) {
     Window w;
     i64 padded = 1, inside = 1;
     for (int d = 0; d < 3; ++d) {
-        const i64 lo = at[d] * s.stride[d] - s.pad[d], hi = lo + s.kernel[d], end = s.in[d] + s.pad[d];
-        padded *= (hi < end ? hi : end) - lo;
-        w.lo[d] = lo > 0 ? lo : 0;
-        w.hi[d] = hi < s.in[d] ? hi : s.in[d];
-        w.hi[d] = w.hi[d] > w.lo[d] ? w.hi[d] : w.lo[d];
-        inside *= w.hi[d] - w.lo[d];
+        const Span one = span(s, d, at[d]);
+        w.lo[d] = one.lo, w.hi[d] = one.hi;
+        padded *= one.padded, inside *= one.hi - one.lo;
     }
     w.size = inside == 0 ? 0 : s.count_pad ? padded : inside;
     return w;
@@ -89,6 +97,112 @@ template <int KIND, class T> void image_forward(const Geometry &s, const T *x, T
     });
 }
 
+// Rows of outputs at once: what one column of the window adds to outputs [lo, hi), from pixel `offset` of the row on.
+struct Tap {
+    i64 offset, lo, hi;
+};
+
+enum { MOST_OUTPUTS = 128, MOST_TAPS = 16 };
+
+// Whether a row of outputs is long enough, and its window small enough, to go by rows instead of window by window.
+bool goes_by_rows(const Geometry &s) { return s.out[2] >= 4 && s.out[2] <= MOST_OUTPUTS && s.kernel[2] <= MOST_TAPS && s.stride[2] <= 2; }
+
+// The window columns of a row, and for each output how many of them an average counts.
+struct RowPlan {
+    Tap taps[MOST_TAPS];
+    i64 counted[MOST_OUTPUTS];
+    bool any[MOST_OUTPUTS];
+
+    explicit RowPlan(const Geometry &s) {
+        const i64 stride = s.stride[2], n = s.out[2];
+        for (i64 k = 0; k < s.kernel[2]; ++k) {
+            const i64 offset = k - s.pad[2], left = s.in[2] - offset;
+            const i64 lo = offset < 0 ? (-offset + stride - 1) / stride : 0, hi = left > 0 ? (left + stride - 1) / stride : 0;
+            taps[k] = {offset, lo, hi < n ? hi : n};
+        }
+        for (i64 o = 0; o < n; ++o) {
+            const Span w = span(s, 2, o);
+            counted[o] = s.count_pad ? w.padded : w.hi - w.lo;
+            any[o] = w.hi > w.lo;
+        }
+    }
+};
+
+template <int KIND, int STRIDE, class T> void rows_forward(const Geometry &s, const RowPlan &plan, const T *x, T *y) {
+    using A = wide_t<T>;
+    const i64 n = s.out[2];
+    alignas(64) A sum[MOST_OUTPUTS];
+    for (i64 zh = 0; zh < s.out[0] * s.out[1]; ++zh, y += n) {
+        const Span sz = span(s, 0, zh / s.out[1]), sh = span(s, 1, zh % s.out[1]);
+        for (i64 o = 0; o < n; ++o) {
+            sum[o] = KIND == cymx::POOL_MAX ? lowest<A>() : A(0);
+        }
+        for (i64 z = sz.lo; z < sz.hi; ++z) {
+            for (i64 h = sh.lo; h < sh.hi; ++h) {
+                for (i64 k = 0; k < s.kernel[2]; ++k) {
+                    const Tap tap = plan.taps[k];
+                    const T *from = x + (z * s.in[1] + h) * s.in[2] + tap.offset;
+                    for (i64 o = tap.lo; o < tap.hi; ++o) {
+                        const A v = widen(from[o * STRIDE]);
+                        sum[o] = KIND == cymx::POOL_MAX ? (v > sum[o] ? v : sum[o]) : sum[o] + (KIND == cymx::POOL_LP ? power(v, s.p) : v);
+                    }
+                }
+            }
+        }
+        const i64 counted = s.count_pad ? sz.padded * sh.padded : (sz.hi - sz.lo) * (sh.hi - sh.lo);
+        const bool any = sz.hi > sz.lo && sh.hi > sh.lo;
+        for (i64 o = 0; o < n; ++o) {
+            if (KIND == cymx::POOL_AVG) {
+                sum[o] = any && plan.any[o] ? sum[o] / A(counted * plan.counted[o]) : A(0);
+            }
+            y[o] = narrow<T>(KIND == cymx::POOL_LP ? root(sum[o], s.p) : sum[o]);
+        }
+    }
+}
+
+// Maximum, average and sum; dx as in image_backward.
+template <int KIND, int STRIDE, class T> void rows_backward(const Geometry &s, const RowPlan &plan, const T *dy, const T *x, wide_t<T> *dx) {
+    using A = wide_t<T>;
+    const i64 n = s.out[2];
+    alignas(64) A top[MOST_OUTPUTS];
+    alignas(64) int32_t best[MOST_OUTPUTS];
+    for (i64 zh = 0; zh < s.out[0] * s.out[1]; ++zh, dy += n) {
+        const Span sz = span(s, 0, zh / s.out[1]), sh = span(s, 1, zh % s.out[1]);
+        if (sz.hi <= sz.lo || sh.hi <= sh.lo) {
+            continue;
+        }
+        const i64 counted = s.count_pad ? sz.padded * sh.padded : (sz.hi - sz.lo) * (sh.hi - sh.lo);
+        const i64 first = (sz.lo * s.in[1] + sh.lo) * s.in[2] - s.pad[2];
+        for (i64 o = 0; o < n; ++o) {
+            const i64 begin = o * STRIDE < s.pad[2] ? s.pad[2] : o * STRIDE;
+            best[o] = int32_t(first + begin);
+            top[o] = KIND == cymx::POOL_MAX ? lowest<A>() : KIND == cymx::POOL_AVG && plan.any[o] ? widen(dy[o]) / A(counted * plan.counted[o]) : widen(dy[o]);
+        }
+        for (i64 z = sz.lo; z < sz.hi; ++z) {
+            for (i64 h = sh.lo; h < sh.hi; ++h) {
+                for (i64 k = 0; k < s.kernel[2]; ++k) {
+                    const Tap tap = plan.taps[k];
+                    const i64 at = (z * s.in[1] + h) * s.in[2] + tap.offset;
+                    for (i64 o = tap.lo; o < tap.hi; ++o) {
+                        if (KIND == cymx::POOL_MAX) {
+                            const A v = widen(x[at + o * STRIDE]);
+                            best[o] = v > top[o] ? int32_t(at + o * STRIDE) : best[o];
+                            top[o] = v > top[o] ? v : top[o];
+                        } else {
+                            dx[at + o * STRIDE] += top[o];
+                        }
+                    }
+                }
+            }
+        }
+        for (i64 o = 0; KIND == cymx::POOL_MAX && o < n; ++o) {
+            if (plan.any[o]) {
+                dx[best[o]] += widen(dy[o]);
+            }
+        }
+    }
+}
+
 // dx is float32 or wider and starts at zero.
 template <int KIND, class T> void image_backward(const Geometry &s, const T *dy, const T *x, const T *y, wide_t<T> *dx) {
     using A = wide_t<T>;
@@ -136,16 +250,28 @@ bool measure(const pool_params &p, const cymx_tensor &x, const cymx_tensor &y, G
 }
 
 template <int KIND, class T> void forward(const Geometry &s, const T *x, T *y) {
-#pragma omp parallel for schedule(static) if (s.images * s.n_out > 10000)
+    const bool by_rows = goes_by_rows(s);
+    const RowPlan plan(by_rows ? s : Geometry());
+#pragma omp parallel for schedule(static) if (s.images * s.n_in > 50000)
     for (i64 i = 0; i < s.images; ++i) {
-        image_forward<KIND>(s, x + i * s.n_in, y + i * s.n_out);
+        const T *xi = x + i * s.n_in;
+        T *yi = y + i * s.n_out;
+        if (!by_rows) {
+            image_forward<KIND>(s, xi, yi);
+        } else if (s.stride[2] == 1) {
+            rows_forward<KIND, 1>(s, plan, xi, yi);
+        } else {
+            rows_forward<KIND, 2>(s, plan, xi, yi);
+        }
     }
 }
 
 template <int KIND, class T> bool backward(const Geometry &s, const T *dy, const T *x, const T *y, T *dx) {
     using A = wide_t<T>;
     bool done = true;
-#pragma omp parallel if (s.images * s.n_in > 10000) reduction(&& : done)
+    const bool by_rows = goes_by_rows(s) && KIND != cymx::POOL_LP && s.n_in < INT32_MAX;
+    const RowPlan plan(by_rows ? s : Geometry());
+#pragma omp parallel if (s.images * s.n_in > 50000) reduction(&& : done)
     {
         A *sums = static_cast<A *>(malloc(size_t(s.n_in + 1) * sizeof(A)));
         done = sums != nullptr;
@@ -155,7 +281,14 @@ template <int KIND, class T> bool backward(const Geometry &s, const T *dy, const
                 continue;
             }
             memset(sums, 0, size_t(s.n_in) * sizeof(A));
-            image_backward<KIND>(s, dy + i * s.n_out, x + i * s.n_in, y + i * s.n_out, sums);
+            const T *xi = x + i * s.n_in, *dyi = dy + i * s.n_out;
+            if (!by_rows) {
+                image_backward<KIND>(s, dyi, xi, y + i * s.n_out, sums);
+            } else if (s.stride[2] == 1) {
+                rows_backward<KIND, 1>(s, plan, dyi, xi, sums);
+            } else {
+                rows_backward<KIND, 2>(s, plan, dyi, xi, sums);
+            }
             for (i64 j = 0; j < s.n_in; ++j) {
                 dx[i * s.n_in + j] = narrow<T>(sums[j]);
             }
