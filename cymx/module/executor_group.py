@@ -153,41 +153,21 @@ class DataParallelExecutorGroup:
         return sliced
 
     def _bind_ith_exec(self, i, data_shapes, label_shapes, lender):
-        """Bind context i's executor; parameters, their gradients, states and auxiliary states come from `lender`
-        where it has them.
-        """
-        context = self.contexts[i]
+        """Bind context i's executor; parameters, their gradients and auxiliary states are the lender's, if any."""
         descs = list(self._sliced_shape(data_shapes, i, self.data_layouts))
         descs += self._sliced_shape(label_shapes or (), i, self.label_layouts)
-        arg_shapes, _, aux_shapes = self.symbol.infer_shape(**{d.name: d.shape for d in descs})
-        arg_types, _, aux_types = self.symbol.infer_type(**{d.name: d.dtype for d in descs})
-        if arg_shapes is None or arg_types is None:
-            known = ", ".join(f"{d.name} {d.shape}" for d in descs)
-            raise ArgumentError(f"Module: {known} do not tell the shapes of all arguments")
-        shared = set(self.param_names)
-
-        def array(name, shape, dtype, lent):
-            old = lent.get(name) if name in shared else None
-            if old is None:
-                return nd.zeros(shape, ctx=context, dtype=dtype)
-            if old.shape != tuple(shape):
-                raise ArgumentError(f"Module: parameter {name} is {old.shape}, but these inputs make it {tuple(shape)}")
-            return old
-
-        lent_args, lent_grads, lent_aux = (
-            ({}, {}, {}) if lender is None else (lender.arg_dict, lender.grad_dict, lender.aux_dict)
+        descs = [d for d in descs if d.name in self.arg_names]
+        shared = {}
+        if lender is not None:
+            shared = {"shared_arg_names": self.param_names, "shared_exec": lender, "shared_buffer": {}}
+        return self.symbol.simple_bind(
+            self.contexts[i],
+            self.grad_req,
+            {d.name: d.dtype for d in descs},
+            group2ctx=self.group2ctxs[i],
+            **shared,
+            **{d.name: d.shape for d in descs},
         )
-        args, grads = {}, {}
-        for name, shape, dtype in zip(self.arg_names, arg_shapes, arg_types, strict=True):
-            args[name] = array(name, shape, dtype, lent_args)
-            if self.grad_req[name] != "null":
-                grads[name] = array(name, shape, dtype, lent_grads)
-        shared.update(self.aux_names)
-        aux = {
-            name: array(name, shape, dtype, lent_aux)
-            for name, shape, dtype in zip(self.aux_names, aux_shapes, aux_types, strict=True)
-        }
-        return self.symbol.bind(context, args, grads, self.grad_req, aux, group2ctx=self.group2ctxs[i])
 
     def _collect_arrays(self):
         """Gather the executors' arrays by name: one list over the contexts for each."""
@@ -290,7 +270,8 @@ class DataParallelExecutorGroup:
 
     def get_output_shapes(self):
         """Return [(name, shape)] of the outputs over the whole batch."""
-        shapes = {d.name: d.shape for d in (*self.data_shapes, *(self.label_shapes or ()))}
+        inputs = (*self.data_shapes, *(self.label_shapes or ()))
+        shapes = {d.name: d.shape for d in inputs if d.name in self.arg_names}
         return list(zip(self.output_names, self.symbol.infer_shape(**shapes)[1], strict=True))
 
     def _gathered(self, per_array, axes, merge_multi_context):

@@ -280,7 +280,9 @@ def test_wrong_names_and_shapes_are_named():
     with pytest.raises(ValueError, match="'nope'"):
         mx.mod.Module(network(), fixed_param_names=["nope"])
     with pytest.warns(UserWarning, match="'answer'"):
-        mx.mod.Module(network(), label_names=["answer"])
+        module = mx.mod.Module(mx.sym.relu(mx.sym.Variable("data"), name="r"), label_names=["answer"])
+    module.bind([("data", (4, 5))], [("answer", (4,))])
+    assert module.output_shapes == [("r_output", (4, 5))]
     with pytest.raises(ValueError, match="image"):
         mx.mod.Module(network()).bind([("image", (4, 5))])
     with pytest.raises(ValueError, match="softmax_label"):
