@@ -310,6 +310,8 @@ Shape shape_of(const cymx_tensor &t) {
     return s;
 }
 
+enum { TOO_SMALL = 64 * 32 * 32 }; // multiplications: below, waking a second thread costs more than the product
+
 StepPtr build_matmul(const cymx_args *args) {
     const dnnl_data_type_t type = common_type(args);
     const cymx_tensor *tensors[] = {&args->in[0], &args->in[1], &args->out[0]};
@@ -335,6 +337,9 @@ StepPtr build_matmul(const cymx_args *args) {
         if (turned[i]) {
             shapes[i].transpose_last();
         }
+    }
+    if (work < TOO_SMALL) {
+        return nullptr;
     }
     const auto desc = make<dnnl_primitive_desc>(lib.matmul_primitive_desc_create, engine, shapes[0].desc(type).get(), shapes[1].desc(type).get(),
                                                 const_dnnl_memory_desc_t(nullptr), shapes[2].desc(type).get(), strict);

@@ -18,44 +18,51 @@ struct Geometry {
     i64 n_in, n_out, n_taps;
 };
 
-// Which pixels the positions first, first + 1, ... of one dimension read through one tap: those x in [lo, hi) with (x - lo) % every == 0 read pixels
-// pixel, pixel + step, ... in turn; the others read zero.
+// Which pixels the positions first, first + 1, ... of one dimension read through one tap: those x in [lo, hi) read pixel, pixel + step, ... in turn, the
+// others read zero.
 struct Run {
-    i64 lo, hi, every, pixel, step;
+    i64 lo, hi, pixel, step;
 };
 
-// Forward, positions are outputs and pixels inputs.  Backward the roles are turned round.
+// Forward, positions are outputs and pixels inputs.  Backward the roles are turned round, for strides of 1 only.
 template <bool BACKWARD> inline Run run_of(const Geometry &s, int d, i64 first, i64 n, i64 tap) {
     const i64 stride = s.stride[d], offset = tap * s.dilate[d] - s.pad[d];
-    Run run = {0, n, 1, 0, 1};
-    if (BACKWARD) {
-        // x reads (first + x - offset) / stride where that is whole and in [0, out).
-        const i64 start = first - offset, before = start < 0 ? -start : stride == 1 ? 0 : (stride - start % stride) % stride;
-        run.lo = before, run.hi = least(n, (s.out[d] - 1) * stride - start + 1), run.every = stride;
-        run.pixel = stride == 1 ? start + before : (start + before) / stride;
-    } else {
-        const i64 start = first * stride + offset, left = s.in[d] - start;
-        run.lo = start < 0 ? (stride == 1 ? -start : ceil_div(-start, stride)) : 0;
-        run.hi = left <= 0 ? 0 : least(n, stride == 1 ? left : ceil_div(left, stride));
-        run.pixel = start + run.lo * stride, run.step = stride;
-    }
+    const i64 start = BACKWARD ? first - offset : first * stride + offset, left = (BACKWARD ? s.out[d] : s.in[d]) - start;
+    Run run = {0, 0, start, stride};
+    run.lo = start < 0 ? (stride == 1 ? -start : ceil_div(-start, stride)) : 0;
+    run.hi = left <= 0 ? 0 : least(n, stride == 1 ? left : ceil_div(left, stride));
+    run.pixel += run.lo * stride;
     return run;
 }
 
 template <class T, class A> inline void copy_run(const Run &run, const T *row, i64 n, A *to) {
-    if (run.lo > 0 || run.hi < n || run.every > 1) {
+    if (run.lo > 0 || run.hi < n) {
         for (i64 x = 0; x < n; ++x) {
             to[x] = 0;
         }
     }
     const T *from = row + run.pixel;
-    if (run.every == 1 && run.step == 1) {
+    if (run.step == 1) {
         for (i64 x = run.lo; x < run.hi; ++x) {
             to[x] = widen(from[x - run.lo]);
         }
     } else {
-        for (i64 x = run.lo; x < run.hi; x += run.every, from += run.step) {
+        for (i64 x = run.lo; x < run.hi; ++x, from += run.step) {
             to[x] = widen(*from);
+        }
+    }
+}
+
+// The way back: adds what positions [lo, hi) got to the pixels that they read.
+template <class A> inline void add_run(const Run &run, const A *from, A *row) {
+    A *to = row + run.pixel;
+    if (run.step == 1) {
+        for (i64 x = run.lo; x < run.hi; ++x) {
+            to[x - run.lo] += from[x];
+        }
+    } else {
+        for (i64 x = run.lo; x < run.hi; ++x, to += run.step) {
+            *to += from[x];
         }
     }
 }
@@ -99,7 +106,7 @@ template <class T, bool BACKWARD> struct Windows {
                 const T *row = channel + (rz.pixel * extent[1] + rh.pixel) * extent[2];
                 const bool inside = rz.lo < rz.hi && rh.lo < rh.hi;
                 for (; kw < s.kernel[2] && k < kc; ++kw, ++k) {
-                    copy_run(inside ? run_of<BACKWARD>(s, 2, w, run, kw) : Run{0, 0, 1, 0, 1}, inside ? row : channel, run, out + k * R + r);
+                    copy_run(inside ? run_of<BACKWARD>(s, 2, w, run, kw) : Run{0, 0, 0, 1}, inside ? row : channel, run, out + k * R + r);
                 }
                 if (kw == s.kernel[2]) {
                     kw = 0;
@@ -137,7 +144,7 @@ template <class T> struct Taps {
                     const Run rz = run_of<false>(s, 0, z, 1, kz), rh = run_of<false>(s, 1, h, 1, kh);
                     const T *row = pixels + channel + (rz.pixel * s.in[1] + rh.pixel) * s.in[2];
                     const bool inside = rz.lo < rz.hi && rh.lo < rh.hi;
-                    copy_run(inside ? run_of<false>(s, 2, w, run, kw) : Run{0, 0, 1, 0, 1}, inside ? row : pixels, run, gathered + r * CHUNK + x);
+                    copy_run(inside ? run_of<false>(s, 2, w, run, kw) : Run{0, 0, 0, 1}, inside ? row : pixels, run, gathered + r * CHUNK + x);
                 });
             }
             pack_rows<R>(out + k * R, gathered, CHUNK, n, depth);
@@ -167,13 +174,59 @@ template <class T> bool forward(const Geometry &s, const T *x, const T *w, const
     });
 }
 
-template <class T> bool backward_data(const Geometry &s, const T *dy, const T *w, T *dx) {
+// Windows of dy against turned weights: nothing is written twice, but every pixel reads every tap, so strides would waste most of the work.
+template <class T> bool backward_data_gathered(const Geometry &s, const T *dy, const T *w, T *dx) {
     return each_group(s, [=, &s](i64 g, bool parallel) {
         const Windows<T, true> windows = {s, dy + g * s.o * s.n_out, s.groups * s.o * s.n_out};
         const Strided<T> weights = {w + g * s.o * s.c * s.n_taps, s.n_taps, 1, s.n_taps, s.c * s.n_taps};
         const Output<T> to = {dx + g * s.c * s.n_in, s.n_in, s.n_in, s.groups * s.c * s.n_in, nullptr};
         return gemm(s.c, s.batch * s.n_in, 0, s.o * s.n_taps, weights, windows, to, parallel);
     });
+}
+
+// One group of one image: weights times dy give what every window hands back, block by block of positions, and it is added where it was read.
+template <class T> bool scatter_image(const Geometry &s, const T *dy, const T *w, T *dx) {
+    using A = wide_t<T>;
+    const i64 depth = s.c * s.n_taps, block = least(s.n_out, most(64, 200000 / most(depth, 1))), size = s.c * s.n_in;
+    A *handed = static_cast<A *>(allocate((depth * block + size) * i64(sizeof(A)))), *sums = handed + depth * block;
+    bool done = handed != nullptr;
+    for (i64 i = 0; i < size && done; ++i) {
+        sums[i] = 0;
+    }
+    const Windows<A, false> walk = {s, sums, 0};
+    for (i64 p = 0; p < s.n_out && done; p += block) {
+        const i64 n = least(block, s.n_out - p);
+        const Output<A> to = {handed, block, NO_INNER, 0, nullptr};
+        done = gemm(depth, n, 0, s.o, strided(w, 1, depth), strided(dy + p, 1, s.n_out), to, false);
+        for (i64 k = 0; k < depth; ++k) {
+            const i64 tap = k % s.n_taps, kw = tap % s.kernel[2], kh = tap / s.kernel[2] % s.kernel[1], kz = tap / s.kernel[2] / s.kernel[1];
+            walk.each_run(p, n, [&](i64 x, i64 run, const A *, i64 z, i64 h, i64 first) {
+                const Run rz = run_of<false>(s, 0, z, 1, kz), rh = run_of<false>(s, 1, h, 1, kh);
+                if (rz.lo < rz.hi && rh.lo < rh.hi) {
+                    A *row = sums + k / s.n_taps * s.n_in + (rz.pixel * s.in[1] + rh.pixel) * s.in[2];
+                    add_run(run_of<false>(s, 2, first, run, kw), handed + k * block + x, row);
+                }
+            });
+        }
+    }
+    for (i64 i = 0; i < size && done; ++i) {
+        dx[i] = narrow<T>(sums[i]);
+    }
+    free(handed);
+    return done;
+}
+
+template <class T> bool backward_data(const Geometry &s, const T *dy, const T *w, T *dx) {
+    enum { FEW_CHANNELS = 8 };
+    if (s.stride[0] * s.stride[1] * s.stride[2] == 1 && s.c > FEW_CHANNELS) {
+        return backward_data_gathered(s, dy, w, dx);
+    }
+    bool done = true;
+#pragma omp parallel for schedule(dynamic) if (s.batch * s.groups * s.o * s.c * s.n_taps * s.n_out > 200000) reduction(&& : done)
+    for (i64 i = 0; i < s.batch * s.groups; ++i) {
+        done = scatter_image(s, dy + i * s.o * s.n_out, w + i % s.groups * s.o * s.c * s.n_taps, dx + i * s.c * s.n_in) && done;
+    }
+    return done;
 }
 
 // The sum over images and positions is long and the weight small: it is cut into pieces, as many as the shapes say, which are added in order.
