@@ -56,7 +56,8 @@ def simple_bind(
         if name in shared_names and shared_exec is not None:
             args[name] = _shared(name, shared_exec.arg_dict, shape, dtype)
             if wants_grad:
-                grads[name] = shared_exec.grad_dict.get(name) or zeros(shape, place, dtype)
+                grad = shared_exec.grad_dict.get(name)
+                grads[name] = zeros(shape, place, dtype) if grad is None else grad
             continue
         buffer = None if name in shared_names else shared_buffer
         args[name] = _allocate(name, shape, dtype, place, buffer)
@@ -80,9 +81,9 @@ def evaluate(symbol: Any, ctx, arrays: Mapping[str, NDArray]) -> list[NDArray]:
 
 
 def _unique(names: list[str]) -> list[str]:
-    for name in names:
-        if names.count(name) > 1:
-            raise ArgumentError(f"bind: {names.count(name)} variables are named {name!r}; arrays are bound by name")
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ArgumentError(f"bind: {names.count(twice)} variables are named {twice!r}; arrays are bound by name")
     return names
 
 

@@ -18,10 +18,14 @@ def _draw(distribution: str, parameters: dict[str, Any], shape, dtype, kwargs) -
     kinds = {isinstance(value, Symbol) for value in parameters.values()}
     if len(kinds) != 1:
         raise ArgumentTypeError(f"random.{distribution}: {', '.join(parameters)} must be all numbers or all symbols")
-    word = f"_sample_{distribution}" if kinds.pop() else f"_random_{distribution}"
     given = {"shape": shape, "dtype": dtype}
-    settings = {**parameters, **{key: value for key, value in given.items() if value is not None}, **kwargs}
-    return Symbol._of(find(word), word, (), settings)
+    settings = {**{key: value for key, value in given.items() if value is not None}, **kwargs}
+    # The inputs of the one are not always named like the settings of the other, but stand in the same order.
+    if kinds.pop():
+        return Symbol._of(
+            find(f"_sample_{distribution}"), f"_sample_{distribution}", tuple(parameters.values()), settings
+        )
+    return Symbol._of(find(f"_random_{distribution}"), f"_random_{distribution}", (), {**parameters, **settings})
 
 
 def uniform(low=0, high=1, shape=None, dtype=None, **kwargs) -> Symbol:

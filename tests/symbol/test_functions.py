@@ -125,5 +125,7 @@ def test_random_numbers():
     }
     assert sym.random.normal(dtype="float16").attr("dtype") == "float16"
     assert sym.uniform(shape=(2,)).name == "uniform0"
+    drawn = sym.random.normal(A, B, shape=(2,), name="q")
+    assert (drawn.list_arguments(), drawn.list_attr()) == (["A", "B"], {"shape": "(2,)"})
     with pytest.raises(TypeError, match="low, high must be all numbers or all symbols"):
         sym.random.uniform(A, 1)

@@ -1,6 +1,10 @@
 """Two introductions to MXNet's symbols, line by line in Python, with the answers of MXNet 1.9.1."""
 
+import numpy as np
+
+import cymx.ndarray as nd
 import cymx.symbol as sym
+from cymx.base import cpu
 
 
 def test_expression_session():
@@ -12,6 +16,16 @@ def test_expression_session():
     assert e.list_arguments() == ["A", "B", "C", "D"]
     assert e.list_outputs() == ["_plus0_output"]
     assert e.get_internals().list_outputs() == ["A", "B", "_mul0_output", "C", "D", "_mul1_output", "_plus0_output"]
+    data = {name: nd.array([value], dtype=np.int32) for name, value in zip("ABCD", (1, 2, 3, 4))}
+    executor = e.bind(cpu(), data)
+    e_data = executor.forward()
+    assert repr(e_data) == "[\n[14]\n<NDArray 1 @cpu(0)>]"
+    assert (e_data[0].asnumpy().dtype, e_data[0].asnumpy().tolist()) == (np.int32, [14])
+    data = {name: nd.uniform(low=0, high=1, shape=(1000, 1000)) for name in "ABCD"}
+    a, b, c, d = (array.asnumpy() for array in data.values())
+    out = e.bind(cpu(), data).forward()[0].asnumpy()
+    assert (out.shape, out.dtype) == ((1000, 1000), np.float32)
+    np.testing.assert_allclose(out, a * b + c * d, rtol=1e-6)
 
 
 def test_two_symbols_added():
@@ -113,4 +127,9 @@ def test_shape_inference_session():
 
 def test_product_session():
     a, b = sym.Variable("A"), sym.Variable("B")
-    assert repr(a * b) == "<Symbol _mul0>"
+    c = a * b
+    assert repr(c) == "<Symbol _mul0>"
+    executor = c.bind(ctx=cpu(), args={"A": nd.ones(3) * 4, "B": nd.ones(3) * 2})
+    assert executor.forward()[0].asnumpy().tolist() == [8, 8, 8]
+    assert executor.outputs[0].asnumpy().tolist() == [8, 8, 8]
+    assert c.eval(A=nd.ones(3) * 4, B=nd.ones(3) * 2)[0].asnumpy().tolist() == [8, 8, 8]
