@@ -119,7 +119,8 @@ class SGLD(Optimizer):
     def update(self, index, weight, grad, state):
         lr, wd, _ = self._begin(index)
         step = self._prepare_grad(grad) + wd * weight
-        noise = nd.random.normal(0, np.sqrt(lr), shape=weight.shape, dtype=weight.dtype, ctx=weight.context)
+        noise = zeros_like(weight)
+        nd.random.normal(0, np.sqrt(lr), out=noise)
         weight[:] = weight - lr / 2 * step + noise
 
 
