@@ -5,11 +5,13 @@ Every one of them makes a node through Fluent._of, as the functions of the modul
 register.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from ..base import ArgumentTypeError, numeric_types
+from ..base import ArgumentError, ArgumentTypeError, numeric_types
+from ..ir import Entry
 from ..ops import find
 from ..ops._signature import split_arguments
 from . import _nodes
@@ -36,12 +38,19 @@ def _absent(name: str):
 
 
 class Fluent:
-    """The base of Symbol: its arithmetic, and functions as methods."""
+    """The base of Symbol: outputs of a graph, their arithmetic, and functions as methods."""
 
-    __slots__ = ()
+    __slots__ = ("_entries",)
 
-    def __init__(self, entries):
-        raise NotImplementedError
+    def __init__(self, entries: Iterable[Entry]):
+        self._entries = tuple(entries)
+
+    def entry(self, what: str) -> Entry:
+        """Return the only output; raises ArgumentError, saying `what` it is, where there are several."""
+        if len(self._entries) != 1:
+            names = ", ".join(map(_nodes.output_name, self._entries))
+            raise ArgumentError(f"{what} has {len(self._entries)} outputs ({names}), expected one; pick it by [index]")
+        return self._entries[0]
 
     @classmethod
     def _of(cls, op: Any, hint: str, args: tuple, kwargs: dict[str, Any]):

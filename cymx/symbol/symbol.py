@@ -6,7 +6,7 @@ Called by: users, module, model, visualization.
 """
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..base import (
@@ -28,12 +28,9 @@ from ._fluent import Fluent
 class Symbol(Fluent):
     """A network or a part of it: one or more outputs of a graph of operators and variables."""
 
-    __slots__ = ("_entries",)
+    __slots__ = ()
     # NumPy's scalars hand arithmetic over to the symbol on their right.
     __array_ufunc__ = None
-
-    def __init__(self, entries: Iterable[Entry]):
-        self._entries = tuple(entries)
 
     @property
     def graph(self) -> Graph:
@@ -205,14 +202,6 @@ class Symbol(Fluent):
             return _nodes.visible(Node(node.op, renamed, inputs, node.params, dict(node.attrs)))
 
         return Symbol(rewrite(self.graph, visit).outputs)
-
-    def entry(self, what: str) -> Entry:
-        """Return the only output; raises ArgumentError, saying `what` it is, where there are several."""
-        if len(self) != 1:
-            raise ArgumentError(
-                f"{what} has {len(self)} outputs ({', '.join(self.list_outputs())}), expected one; pick it by [index]"
-            )
-        return self._entries[0]
 
     def __copy__(self):
         """Return a symbol of new nodes, whose attributes change independently."""
