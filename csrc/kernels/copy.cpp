@@ -73,12 +73,11 @@ template <class T> void move_rows(const Move &m, const T *x, T *y) {
     for (int d = 0; d < outer; ++d) {
         n_rows *= m.size[d];
     }
-#pragma omp parallel for schedule(static) if (n_rows > 1 && n_rows * m.size[outer] * (i64)sizeof(T) > parallel_bytes)
-    for (i64 r = 0; r < n_rows; ++r) {
+    for_tasks(n_rows, n_rows > 1 && n_rows * m.size[outer] * (i64)sizeof(T) > parallel_bytes, [&](i64 r) {
         i64 from, to;
         locate(m, outer, r, &from, &to);
         move_row(x + from, m.from[outer], y + to, m.to[outer], m.size[outer]);
-    }
+    });
 }
 
 // One tile of a matrix to its transpose: y[j * to + i] = x[i * from + j], i < n_i <= tile, j < n_j <= tile.
@@ -115,15 +114,14 @@ template <class T> void move_tiles(const Move &whole, int j, const T *x, T *y) {
         }
     }
     const i64 tasks = outer.count() * strips;
-#pragma omp parallel for schedule(static) if (tasks > 1 && tasks * tile * n_i * (i64)sizeof(T) > parallel_bytes)
-    for (i64 task = 0; task < tasks; ++task) {
+    for_tasks(tasks, tasks > 1 && tasks * tile * n_i * (i64)sizeof(T) > parallel_bytes, [&](i64 task) {
         i64 from, to, at_j = task % strips * tile, left = n_j - at_j;
         locate(outer, outer.n, task / strips, &from, &to);
         for (i64 at_i = 0; at_i < n_i; at_i += tile) {
             move_tile(x + from + at_j + at_i * whole.from[i], whole.from[i], y + to + at_j * whole.to[j] + at_i, whole.to[j],
                       n_i - at_i < tile ? n_i - at_i : tile, left < tile ? left : tile);
         }
-    }
+    });
 }
 
 void move_bytes(const char *x, char *y, i64 bytes) {
@@ -310,8 +308,7 @@ template <class T> void pad_rows(const cymx_tensor &x, const cymx_tensor &y, con
     const i64 middle = lo + n_in < n_out ? lo + n_in : n_out;
     i64 strides[CYMX_MAX_NDIM];
     strides_of(x, strides);
-#pragma omp parallel for schedule(static) if (n_rows > 1 && n_rows * n_out * (i64)sizeof(T) > parallel_bytes)
-    for (i64 r = 0; r < n_rows; ++r) {
+    for_tasks(n_rows, n_rows > 1 && n_rows * n_out * (i64)sizeof(T) > parallel_bytes, [&](i64 r) {
         const T *from = (const T *)x.data;
         T *to = (T *)y.data + r * n_out;
         bool constant = false;
@@ -333,7 +330,7 @@ template <class T> void pad_rows(const cymx_tensor &x, const cymx_tensor &y, con
             i64 source = constant ? -1 : pad_source(i - lo, n_in, p.mode);
             to[i] = source < 0 ? value : from[source];
         }
-    }
+    });
 }
 
 int pad(const cymx_args *args) {

@@ -106,10 +106,9 @@ int take(const cymx_args *args) {
     }
     const char *from = (const char *)x.data;
     char *to = (char *)y.data;
-#pragma omp parallel for schedule(static) if (a.outer * n * run_bytes > parallel_bytes)
-    for (i64 i = 0; i < a.outer * n; ++i) {
+    for_tasks(a.outer * n, a.outer * n * run_bytes > parallel_bytes, [&](i64 i) {
         __builtin_memcpy(to + i * run_bytes, from + (i / n * a.length + rows[i % n]) * run_bytes, run_bytes);
-    }
+    });
     free(rows);
     return CYMX_OK;
 }
@@ -131,8 +130,7 @@ template <class T> int add_rows(const cymx_args *args, const Axis &a, i64 n, con
     }
     const bool large = (a.outer * n * a.inner + total) * (i64)sizeof(T) > parallel_bytes;
     const i64 ranges = large ? (a.length < 16 ? a.length : 16) : 1;
-#pragma omp parallel for schedule(static) if (large)
-    for (i64 task = 0; task < a.outer * ranges; ++task) {
+    for_tasks(a.outer * ranges, large, [&](i64 task) {
         const i64 outer = task / ranges, begin = a.length * (task % ranges) / ranges, end = a.length * (task % ranges + 1) / ranges;
         S *to = sums + outer * a.length * a.inner;
         __builtin_memset(to + begin * a.inner, 0, (end - begin) * a.inner * sizeof(S));
@@ -150,7 +148,7 @@ template <class T> int add_rows(const cymx_args *args, const Axis &a, i64 n, con
                 dx[outer * a.length * a.inner + k] = from_float<T>(to[k]);
             }
         }
-    }
+    });
     if (own) {
         free(sums);
     }
@@ -291,10 +289,9 @@ int gather_nd(const cymx_args *args) {
         return code;
     }
     const i64 run_bytes = inner * element_size(x.dtype);
-#pragma omp parallel for schedule(static) if (n * run_bytes > parallel_bytes)
-    for (i64 i = 0; i < n; ++i) {
+    for_tasks(n, n * run_bytes > parallel_bytes, [&](i64 i) {
         __builtin_memcpy((char *)y.data + i * run_bytes, (const char *)x.data + at[i] * run_bytes, run_bytes);
-    }
+    });
     free(at);
     return CYMX_OK;
 }

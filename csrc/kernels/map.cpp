@@ -188,6 +188,14 @@ template <class T> void gather_block(const Gather &g, const T *data, i64 start, 
         row += d == last ? 0 : at[d] * g.stride[d];
     }
     const i64 inner = g.shape[last], stride = g.stride[last];
+    if (last == 1 && g.stride[0] == 0 && at[1] == 0 && n > inner) { // one short row, again and again
+        gather_run(row, stride, out, inner);
+        for (i64 done = inner, count; done < n; done += count) {
+            count = done < n - done ? done : n - done;
+            __builtin_memcpy(out + done, out, count * sizeof(T));
+        }
+        return;
+    }
     for (i64 from = at[last]; n > 0; from = 0) {
         i64 run = inner - from < n ? inner - from : n;
         gather_run(row + from * stride, stride, out, run);
@@ -218,7 +226,9 @@ void gather(const Gather &g, i64 size, const void *data, i64 start, void *out, i
 constexpr i64 max_inputs = 32, max_outputs = 16, max_registers = 64, block_elements = 1024, slot_bytes = 65536, small_bytes = 4096;
 constexpr i64 parallel_work = 1 << 16; // below this many element operations, starting the threads costs more than they save
 
-enum Kind : u8 { IN_PLACE, COPIED, GATHERED, FILLED };
+// Where an input's block comes from: its own memory; a copy of it; a gather; or a slot that is filled once, with one value or with a row that every
+// block repeats (blocks are then whole numbers of rows).
+enum Kind : u8 { IN_PLACE, COPIED, GATHERED, FILLED, REPEATED };
 
 struct Input {
     const char *data;
@@ -238,7 +248,7 @@ struct Copy { // a store that its instruction cannot do itself
 };
 
 struct Program {
-    i64 n, block, n_in, n_const, n_regs, n_steps, n_slots, n_copies, n_moving, work, widest;
+    i64 n, block, period, n_in, n_const, n_regs, n_steps, n_slots, n_copies, n_moving, work, widest;
     u64 consts[max_registers];
     Input inputs[max_inputs];
     u8 dtype[max_registers];
@@ -286,6 +296,11 @@ int read_inputs(const cymx_args *args, i64 ndim, const i64 *shape, const i64 *st
         in.kind = classify(ndim, shape, strides + i * ndim);
         if (in.kind == GATHERED) {
             merge_dims(ndim, shape, strides + i * ndim, &in.gather);
+            i64 row = in.gather.shape[1];
+            if (in.gather.ndim == 2 && in.gather.stride[0] == 0 && (p->period == row || p->period == 1) && p->n_regs * 8 * row <= slot_bytes / 2) {
+                in.kind = REPEATED;
+                p->period = row;
+            }
         } else if (in.kind == IN_PLACE && half) {
             in.kind = COPIED;
         }
@@ -385,7 +400,7 @@ int place_registers(const cymx_args *args, const i64 *stores, Program *p) {
         } else {
             take_slot(r);
             // What is filled once for all blocks keeps its slot.
-            last_use[r] = r >= p->n_in || p->inputs[r].kind == FILLED ? n_steps : last_use[r];
+            last_use[r] = r >= p->n_in || p->inputs[r].kind >= FILLED ? n_steps : last_use[r];
         }
     }
     for (i64 i = 0; i < n_steps; ++i) {
@@ -431,7 +446,7 @@ void load(const Input &in, i64 start, char *out, i64 n, i64 block) {
     }
     if (in.kind != COPIED) {
         from = is_half(in.dtype) ? out + 2 * block : out; // a half goes to the slot's upper half, whence it is widened in place
-        if (in.kind == GATHERED) {
+        if (in.kind != FILLED) {
             gather(in.gather, in.size, in.data, start, (void *)from, n);
         } else {
             u64 bits = 0;
@@ -450,12 +465,12 @@ void load(const Input &in, i64 start, char *out, i64 n, i64 block) {
 template <i64 bytes> void run_range(const cymx_args *args, const Program &p, i64 begin, i64 end) {
     alignas(64) char slots[bytes];
     char *at[max_registers];
-    const i64 slot_size = p.block * p.widest, longest = end - begin < p.block ? end - begin : p.block;
+    const i64 slot_size = (p.block * p.widest + 63) & ~63ll, longest = end - begin < p.block ? end - begin : p.block;
     for (i64 r = 0; r < p.n_regs; ++r) {
         at[r] = slots + p.slot[r] * slot_size;
     }
     for (i64 i = 0; i < p.n_in; ++i) {
-        if (p.inputs[i].kind == FILLED) {
+        if (p.inputs[i].kind >= FILLED) {
             load(p.inputs[i], 0, at[i], longest, p.block);
         }
     }
@@ -514,7 +529,7 @@ int map(const cymx_args *args) {
     p.n_steps = h.n_instr;
     p.n_regs = p.n_in + h.n_const + h.n_instr;
     p.n_slots = p.n_copies = p.n_moving = p.work = 0;
-    p.widest = 1;
+    p.widest = p.period = 1;
     if (h.ndim < 0 || h.ndim > CYMX_MAX_NDIM || h.n_const < 0 || h.n_instr < 0 || p.n_in > max_inputs || args->n_out > max_outputs ||
         p.n_regs > max_registers) {
         return fail(args, CYMX_BAD_ARGUMENT, "a program of %lld inputs, %lld outputs and %lld registers is beyond 32, 16 and 64", p.n_in,
@@ -549,10 +564,11 @@ int map(const cymx_args *args) {
     if (p.n == 0) {
         return CYMX_OK;
     }
-    i64 slots = p.n_slots > 0 ? p.n_slots : 1, fits = slot_bytes / (slots * p.widest) & ~15ll;
+    const i64 slots = p.n_slots > 0 ? p.n_slots : 1, fits = slot_bytes / (slots * p.widest) & ~63ll;
     p.block = fits < block_elements ? fits : block_elements;
-    if (p.n <= p.block && slots * p.widest * ((p.n + 15) & ~15ll) <= small_bytes) {
-        p.block = (p.n + 15) & ~15ll;
+    p.block -= p.block % p.period;
+    if (p.n <= p.block && slots * p.widest * ((p.n + 63) & ~63ll) <= small_bytes) {
+        p.block = (p.n + 63) & ~63ll;
         run_range<small_bytes>(args, p, 0, p.n);
     } else if (p.n * (p.work + p.n_copies) < parallel_work || p.n <= p.block) {
         run_range<slot_bytes>(args, p, 0, p.n);

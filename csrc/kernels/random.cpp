@@ -31,8 +31,7 @@ template <class V, bool two_words, class Make> int generate(const cymx_args *arg
     return for_dtype(args, y.dtype, [&](auto type) {
         using T = decltype(type);
         T *to = (T *)y.data;
-#pragma omp parallel for schedule(static) if (n_chunks > 16)
-        for (i64 c = 0; c < n_chunks; ++c) {
+        for_tasks(n_chunks, n_chunks > 16, [&](i64 c) {
             u32 high[4][n_counters], low[4][n_counters];
             V values[4][n_counters];
             draw(key, counter + (u64)(c * n_counters), 0, high);
@@ -52,7 +51,7 @@ template <class V, bool two_words, class Make> int generate(const cymx_args *arg
                     to[start + i] = convert<T>(values[i % 4][i / 4]);
                 }
             }
-        }
+        });
         return int(CYMX_OK);
     });
 }

@@ -131,6 +131,33 @@ template <class R, class T> Lane<T> reduce_block(const T *x, i64 n) {
     return lanes[0];
 }
 
+// Joins each of n_rows short rows of n contiguous elements: rows side by side, since one row is one chain of dependent additions.
+template <class R, class T> void reduce_short_rows(const T *x, i64 n_rows, i64 n, T *y) {
+    using L = Lane<T>;
+    constexpr i64 width = 16;
+    for (i64 r = 0; r < n_rows; r += width) {
+        const i64 count = n_rows - r < width ? n_rows - r : width;
+        L joined[width];
+        for (i64 k = 0; k < width; ++k) {
+            joined[k] = R::template start<L>();
+        }
+        if (count == width) {
+            for (i64 i = 0; i < n; ++i) {
+                for (i64 k = 0; k < width; ++k) {
+                    joined[k] = R::join(joined[k], to_lane(x[(r + k) * n + i]));
+                }
+            }
+        } else {
+            for (i64 k = 0; k < count; ++k) {
+                joined[k] = reduce_block<R>(x + (r + k) * n, n);
+            }
+        }
+        for (i64 k = 0; k < count; ++k) {
+            y[r + k] = Stored<T>::of((Total<T>)joined[k]);
+        }
+    }
+}
+
 // How many pieces each of n_tasks reductions of n elements is cut into: by the shape alone.
 i64 piece_count(i64 n_tasks, i64 n) {
     i64 pieces = n / piece_elements < max_pieces ? n / piece_elements : max_pieces;
@@ -140,14 +167,21 @@ i64 piece_count(i64 n_tasks, i64 n) {
 // The innermost dimension is reduced: each output joins runs of contiguous elements.
 template <class R, class T> int reduce_runs(const cymx_args *args, const Layout &l, const T *x, T *y) {
     using W = Total<T>;
+    if (l.inner < n_lanes && l.reduced.n == 0) {
+        const i64 n_rows = l.kept.count(), strip = 1024;
+        for_tasks((n_rows + strip - 1) / strip, n_rows * l.inner > parallel_elements, [&](i64 task) {
+            i64 start = task * strip, left = n_rows - start;
+            reduce_short_rows<R>(x + start * l.inner, left < strip ? left : strip, l.inner, y + start);
+        });
+        return CYMX_OK;
+    }
     const i64 n_out = l.kept.count(), run_blocks = (l.inner + block_elements - 1) / block_elements, units = l.reduced.count() * run_blocks;
     const i64 pieces = piece_count(n_out, l.reduced.count() * l.inner), total = n_out * l.reduced.count() * l.inner;
     W *partial = pieces > 1 ? (W *)malloc(sizeof(W) * n_out * pieces) : nullptr;
     if (pieces > 1 && !partial) {
         return fail(args, CYMX_OUT_OF_MEMORY, "no memory for %lld partial results", n_out * pieces);
     }
-#pragma omp parallel for schedule(static) if (total > parallel_elements)
-    for (i64 task = 0; task < n_out * pieces; ++task) {
+    for_tasks(n_out * pieces, total > parallel_elements, [&](i64 task) {
         i64 o = task / pieces, piece = task % pieces, end = units * (piece + 1) / pieces;
         const T *from = x + l.kept.offset(o);
         Pairwise<R, W> joined;
@@ -160,7 +194,7 @@ template <class R, class T> int reduce_runs(const cymx_args *args, const Layout 
         } else {
             y[o] = Stored<T>::of(joined.get());
         }
-    }
+    });
     for (i64 o = 0; partial && o < n_out; ++o) {
         Pairwise<R, W> joined;
         for (i64 piece = 0; piece < pieces; ++piece) {
@@ -172,13 +206,28 @@ template <class R, class T> int reduce_runs(const cymx_args *args, const Layout 
     return CYMX_OK;
 }
 
-// Joins rows [begin, end) of n <= n_columns columns into total.
+// Joins rows [begin, end) of n <= n_columns columns into total.  Narrow rows that follow each other are joined several at a time.
 template <class R, class T> void reduce_rows(const T *x, const Dims &rows, i64 begin, i64 end, i64 n, Total<T> *total) {
     using L = Lane<T>;
     using W = Total<T>;
     L part[n_columns];
     for (i64 k = 0; k < n; ++k) {
         total[k] = R::template start<W>();
+    }
+    if (const i64 together = n_columns / n; together > 1 && rows.n == 1 && rows.stride[0] == n && end - begin >= 2 * together) {
+        const i64 wide = together * n, n_wide = (end - begin) / together;
+        Dims wide_rows;
+        wide_rows.n = 1;
+        wide_rows.size[0] = n_wide;
+        wide_rows.stride[0] = wide;
+        W wide_total[n_columns];
+        reduce_rows<R>(x + begin * n, wide_rows, 0, n_wide, wide, wide_total);
+        for (i64 k = 0; k < wide; k += n) {
+            for (i64 c = 0; c < n; ++c) {
+                total[c] = R::join(total[c], wide_total[k + c]);
+            }
+        }
+        begin += n_wide * together;
     }
     for (i64 r = begin; r < end;) {
         i64 stop = r + column_rows < end ? r + column_rows : end;
@@ -206,8 +255,7 @@ template <class R, class T> int reduce_columns(const cymx_args *args, const Layo
     if (pieces > 1 && !partial) {
         return fail(args, CYMX_OUT_OF_MEMORY, "no memory for %lld partial rows", tasks * pieces);
     }
-#pragma omp parallel for schedule(static) if (n_outer * n_rows * l.inner > parallel_elements)
-    for (i64 t = 0; t < tasks * pieces; ++t) {
+    for_tasks(tasks * pieces, n_outer * n_rows * l.inner > parallel_elements, [&](i64 t) {
         i64 task = t / pieces, piece = t % pieces, outer = task / strips, start = task % strips * n_columns;
         i64 left = l.inner - start, n = left < n_columns ? left : n_columns;
         W own[n_columns], *total = partial ? partial + t * n_columns : own;
@@ -218,7 +266,7 @@ template <class R, class T> int reduce_columns(const cymx_args *args, const Layo
                 to[k] = Stored<T>::of(total[k]);
             }
         }
-    }
+    });
     for (i64 i = 0; partial && i < n_outer * l.inner; ++i) {
         const W *from = partial + (i / l.inner * strips + i % l.inner / n_columns) * pieces * n_columns + i % l.inner % n_columns;
         Pairwise<R, W> joined;
@@ -334,8 +382,7 @@ template <class R> int arg_reduce(const cymx_args *args) {
         using T = decltype(type);
         const T *from = (const T *)x.data;
         const i64 strips = (inner + n_columns - 1) / n_columns;
-#pragma omp parallel for schedule(static) if (n_outer * n_rows * inner > parallel_elements)
-        for (i64 task = 0; task < n_outer * strips; ++task) {
+        for_tasks(n_outer * strips, n_outer * n_rows * inner > parallel_elements, [&](i64 task) {
             i64 outer = task / strips, start = task % strips * n_columns, n = inner - start < n_columns ? inner - start : n_columns;
             i64 at[n_columns];
             if (inner == 1) {
@@ -346,7 +393,7 @@ template <class R> int arg_reduce(const cymx_args *args) {
             for (i64 k = 0; k < n; ++k) {
                 store(y, outer * inner + start + k, at[k]);
             }
-        }
+        });
         return int(CYMX_OK);
     });
 }

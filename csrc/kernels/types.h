@@ -1,4 +1,5 @@
-// How a kernel goes from a run-time dtype, or an element size, to a C++ type.  Read by: rooms in this folder that move or index elements.
+// How a kernel goes from a run-time dtype, or an element size, to a C++ type, and how it spreads its tasks.  Read by: rooms in this folder that reduce,
+// move, index or make elements.
 #pragma once
 #include "cymx/half.h"
 #include "errors.h"
@@ -50,6 +51,20 @@ template <class F> inline void for_size(i64 size, F f) {
     case 2: return f(u16());
     case 4: return f(u32());
     default: return f(u64());
+    }
+}
+
+// Calls f(i) for i in [0, n), on all threads where the work is large: even an idle parallel region costs more than a small kernel.
+template <class F> inline void for_tasks(i64 n, bool large, F f) {
+    if (!large || n < 2) {
+        for (i64 i = 0; i < n; ++i) {
+            f(i);
+        }
+        return;
+    }
+#pragma omp parallel for schedule(static)
+    for (i64 i = 0; i < n; ++i) {
+        f(i);
     }
 }
 

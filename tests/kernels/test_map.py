@@ -291,6 +291,18 @@ def test_layouts(portable, shape, dtype):
         np.testing.assert_array_equal(got, np.maximum(view, whole).astype(dtype))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_rows_that_repeat_at_different_lengths(portable, dtype):
+    rng = np.random.default_rng(6)
+    shape = (50, 30, 20)
+    inputs = [
+        np.ascontiguousarray(rng.integers(0, 9, s).astype(dtype)) for s in [shape, (20,), (30, 20), (1, 20), (30, 1)]
+    ]
+    views = [np.broadcast_to(x, shape) for x in inputs]
+    steps = [("add", "float32", 0, 1), *[("add", "float32", 3 + i, i) for i in range(2, 5)]]
+    np.testing.assert_array_equal(run(views, [], steps, [8], [dtype])[0], sum(inputs, np.zeros(shape)))
+
+
 # ---- programs ----
 
 OPS = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "maximum": np.maximum, "minimum": np.minimum}
