@@ -1,7 +1,7 @@
 """The road on which a test runs its kernels."""
 
 import pytest
-from nn_support import ROADS, Road
+from kernels.nn_support import ROADS, Road
 
 
 @pytest.fixture(params=ROADS)

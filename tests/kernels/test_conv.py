@@ -4,35 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from nn_support import FLOATS, assert_close, random, threads
-
-# spatial, channels, filters, kernel, stride, dilate, pad_lo, pad_hi, groups
-CASES = {
-    "1d": ((9,), 3, 4, (3,), (1,), (1,), (1,), (1,), 1),
-    "1d strided": ((31,), 2, 5, (4,), (3,), (2,), (2,), (1,), 1),
-    "2d": ((7, 9), 3, 13, (3, 3), (1, 1), (1, 1), (1, 1), (1, 1), 1),
-    "2d pointwise": ((5, 6), 9, 8, (1, 1), (1, 1), (1, 1), (0, 0), (0, 0), 1),
-    "2d strided pointwise": ((8, 7), 4, 6, (1, 1), (2, 2), (1, 1), (0, 0), (0, 0), 1),
-    "2d uneven": ((11, 8), 5, 7, (3, 2), (2, 3), (1, 2), (2, 0), (1, 3), 1),
-    "2d groups": ((6, 6), 6, 9, (3, 3), (2, 1), (1, 1), (1, 1), (1, 1), 3),
-    "2d depthwise": ((9, 7), 8, 8, (3, 3), (1, 1), (2, 2), (2, 2), (2, 2), 8),
-    "2d deep": ((5, 5), 40, 17, (3, 3), (1, 1), (1, 1), (1, 1), (1, 1), 1),
-    "2d stride skips rows": ((10, 10), 2, 3, (2, 2), (4, 3), (1, 1), (0, 0), (0, 0), 1),
-    "3d": ((4, 5, 6), 2, 3, (3, 2, 3), (1, 2, 1), (1, 1, 2), (1, 0, 2), (0, 1, 2), 1),
-    "3d groups": ((3, 4, 5), 4, 4, (2, 2, 2), (1, 1, 1), (1, 1, 1), (0, 1, 1), (1, 0, 1), 2),
-}
-
-
-def padded(values, fill, n=3):
-    return (*values, *[fill] * (n - len(values)))
-
-
-def layout(case, batch=2):
-    """Return the shapes of x, w, y and the kernel's parameters."""
-    size, c, o, kernel, stride, dilate, lo, hi, groups = case
-    out = [(s + a + b - d * (k - 1) - 1) // t + 1 for s, a, b, d, k, t in zip(size, lo, hi, dilate, kernel, stride, strict=True)]
-    params = (len(size), *padded(stride, 1), *padded(dilate, 1), *padded(lo, 0), *padded(hi, 0), groups)
-    return (batch, c, *size), (o, c // groups, *kernel), (batch, o, *out), params
+from kernels.nn_support import CONVOLUTIONS, FLOATS, assert_close, convolution, random, threads
 
 
 def taps(case, x, y):
@@ -41,7 +13,8 @@ def taps(case, x, y):
     wide = x.reshape(x.shape[0], groups, c // groups, *size)
     wide = np.pad(wide, [(0, 0)] * 3 + list(zip(lo, hi, strict=True)))
     for tap in itertools.product(*map(range, kernel)):
-        window = [slice(t * d, t * d + (p - 1) * s + 1, s) for t, d, p, s in zip(tap, dilate, y[2:], stride, strict=True)]
+        per_dimension = zip(tap, dilate, y[2:], stride, strict=True)
+        window = [slice(t * d, t * d + (p - 1) * s + 1, s) for t, d, p, s in per_dimension]
         yield tap, wide, (slice(None), slice(None), slice(None), *window)
 
 
@@ -56,7 +29,8 @@ def forward(case, x, w, y_shape):
 def backward(case, x, w, dy):
     """Return dx and dw."""
     groups, lo = case[-1], case[6]
-    wg, dw = w.reshape(groups, w.shape[0] // groups, *w.shape[1:]), np.zeros(w.shape).reshape(groups, w.shape[0] // groups, *w.shape[1:])
+    wg = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
+    dw = np.zeros(wg.shape)
     dyg, dwide = dy.reshape(dy.shape[0], groups, -1, *dy.shape[2:]), None
     for tap, wide, at in taps(case, x, dy.shape):
         dwide = np.zeros(wide.shape) if dwide is None else dwide
@@ -71,11 +45,11 @@ def weight_tap(dyg, seen):
     return np.einsum("ngop,ngcp->goc", dyg.reshape(n, g, dyg.shape[2], -1), seen.reshape(n, g, seen.shape[2], -1))
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_forward_and_both_gradients(road, name):
     rng = np.random.default_rng(len(name))
-    case = CASES[name]
-    xs, ws, ys, params = layout(case)
+    case = CONVOLUTIONS[name]
+    xs, ws, ys, params = convolution(case)
     for dtype in FLOATS:
         x, w, dy = random(rng, xs, dtype), random(rng, ws, dtype), random(rng, ys, dtype)
         x64, w64, dy64 = (v.astype(np.float64) for v in (x, w, dy))
@@ -91,7 +65,7 @@ def test_forward_and_both_gradients(road, name):
 
 
 def test_empty_batch_gives_empty_outputs_and_a_zero_weight_gradient(road):
-    xs, ws, ys, params = layout(CASES["2d"], batch=0)
+    xs, ws, ys, params = convolution(CONVOLUTIONS["2d"], batch=0)
     x, w, dy = np.zeros(xs, np.float32), np.ones(ws, np.float32), np.zeros(ys, np.float32)
     assert road("conv_fwd", [x, w], ys, params).shape == ys
     assert road("conv_bwd_data", [dy, w], xs, params).shape == xs
@@ -101,7 +75,7 @@ def test_empty_batch_gives_empty_outputs_and_a_zero_weight_gradient(road):
 def test_long_batches_sum_like_short_ones(road):
     """The weight gradient splits its long sum; the pieces must meet."""
     case = ((8, 8), 3, 5, (3, 3), (1, 1), (1, 1), (1, 1), (1, 1), 1)
-    xs, ws, ys, params = layout(case, batch=70)
+    xs, ws, ys, params = convolution(case, batch=70)
     rng = np.random.default_rng(3)
     for dtype in FLOATS:
         x, dy = random(rng, xs, dtype), random(rng, ys, dtype)
@@ -110,7 +84,7 @@ def test_long_batches_sum_like_short_ones(road):
 
 
 def test_refuses_shapes_that_do_not_fit(road):
-    xs, ws, ys, params = layout(CASES["2d"])
+    xs, ws, ys, params = convolution(CONVOLUTIONS["2d"])
     x, w = np.zeros(xs, np.float32), np.zeros(ws, np.float32)
     with pytest.raises(Exception, match="do not fit"):
         road("conv_fwd", [x, w], (*ys[:-1], ys[-1] + 1), params)
@@ -120,7 +94,7 @@ def test_refuses_shapes_that_do_not_fit(road):
 
 def test_the_same_bits_for_any_number_of_threads(portable):
     road = portable
-    xs, ws, ys, params = layout(((14, 14), 16, 24, (3, 3), (1, 1), (1, 1), (1, 1), (1, 1), 1), batch=4)
+    xs, ws, ys, params = convolution(((14, 14), 16, 24, (3, 3), (1, 1), (1, 1), (1, 1), (1, 1), 1), batch=4)
     rng = np.random.default_rng(0)
     x, dy = random(rng, xs, np.float32), random(rng, ys, np.float32)
     with threads(1):

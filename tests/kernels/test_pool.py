@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from nn_support import FLOATS, assert_close
+from kernels.nn_support import FLOATS, assert_close
 
 MAX, AVG, SUM, LP = range(4)
 LOWEST = float(np.finfo(np.float32).min)
@@ -35,12 +35,12 @@ def layout(case):
 
 def block(case, kind, count_pad=1, p=2):
     size, kernel, stride, pad, _ = case
-    fill = lambda values, with_: (*values, *[with_] * (3 - len(values)))  # noqa: E731
+    fill = lambda values, with_: (*values, *[with_] * (3 - len(values)))
     return (len(size), kind, *fill(kernel, 1), *fill(stride, 1), *fill(pad, 0), *fill(layout(case)[1], 0), count_pad, p)
 
 
 def windows(case):
-    """Yield each output's position, the slices of its window inside the image, and how much of it lies in the padded image."""
+    """Yield each output's position, its window inside the image, and the window's size inside the padded image."""
     size, kernel, stride, pad, _ = case
     for at in itertools.product(*map(range, layout(case)[0])):
         lo = [o * t - p for o, t, p in zip(at, stride, pad, strict=True)]
@@ -76,14 +76,18 @@ def reference(case, kind, x, dy, count_pad, p):
     return y, dx
 
 
-@pytest.mark.parametrize("kind, count_pad, p", [(MAX, 1, 2), (AVG, 1, 2), (AVG, 0, 2), (SUM, 1, 2), (LP, 1, 1), (LP, 1, 2), (LP, 1, 3)])
+KINDS = [(MAX, 1, 2), (AVG, 1, 2), (AVG, 0, 2), (SUM, 1, 2), (LP, 1, 1), (LP, 1, 2), (LP, 1, 3)]
+
+
+@pytest.mark.parametrize("kind, count_pad, p", KINDS)
 @pytest.mark.parametrize("name", CASES)
 def test_forward_and_gradient(road, name, kind, count_pad, p):
     case = CASES[name]
     rng = np.random.default_rng(len(name))
     shape, out = (2, 3, *case[0]), (2, 3, *layout(case)[0])
     for dtype in FLOATS:
-        x = rng.integers(0, 5, shape).astype(dtype) if kind != LP else rng.uniform(1, 2, shape).astype(dtype)  # ties, and no zero norms
+        # Ties for the maximum, no zero norms.
+        x = (rng.uniform(1, 2, shape) if kind == LP else rng.integers(0, 5, shape)).astype(dtype)
         dy = rng.integers(-3, 4, out).astype(dtype)
         y, dx = reference(case, kind, x.astype(np.float64), dy.astype(np.float64), count_pad, p)
         params = block(case, kind, count_pad, p)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from nn_support import FLOATS, assert_close, random
+from kernels.nn_support import FLOATS, assert_close, random
 
 from cymx import _ops
 
@@ -14,8 +14,12 @@ def reference(x, axis, log):
     return y if log else np.exp(y)
 
 
+# Below, at and past a vector, the block of columns, and the room for one row.
+SHAPES = [(1,), (7,), (3, 10), (5, 1), (4, 33, 3), (2, 3, 100), (2, 1000), (2, 4100), (3, 17, 5, 2), (1, 70, 65)]
+
+
 @pytest.mark.parametrize("log", [False, True])
-@pytest.mark.parametrize("shape", [(1,), (7,), (3, 10), (5, 1), (4, 33, 3), (2, 3, 100), (2, 1000), (3, 17, 5, 2), (1, 70, 65)])
+@pytest.mark.parametrize("shape", SHAPES)
 def test_every_axis_and_dtype(road, shape, log):
     rng = np.random.default_rng(sum(shape))
     for dtype in FLOATS:
