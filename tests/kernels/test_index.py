@@ -3,7 +3,7 @@
 import ml_dtypes
 import numpy as np
 import pytest
-from nn_support import threads
+from kernels.nn_support import threads
 
 from cymx import _ops
 from cymx.base import MXNetError

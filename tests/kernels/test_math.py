@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from map_support import apply
+from kernels.map_support import apply
 
 erf = np.vectorize(math.erf, otypes=[float])
 FUNCTIONS = {
