@@ -46,7 +46,7 @@ class Entry(NamedTuple):
 class Node:
     """One use of an operator, or a variable where `op` is None.
 
-    name: unique among the user's nodes; what the passes make carries the name of the node it came from.
+    name: unique among the user's nodes; what the passes make carries the label of the node it came from.
     params: the operator's parsed settings.   attrs: the user's attributes (strings), also of variables.
     types: one for each output, after lowering.   backward: whether the gradient pass made it.
     """
@@ -61,7 +61,9 @@ class Node:
 
     @property
     def label(self) -> str:
-        """Operator and node, as errors name them."""
+        """Operator and node, as errors name them; for a lowered node those of the user's node that it came from."""
+        if self.op is not None and self.types:
+            return self.name
         return f"{self.op.name} '{self.name}'" if self.op else f"variable '{self.name}'"
 
     def __repr__(self):

@@ -1,6 +1,6 @@
 """Compile: call the passes in order.  The one road from a user's graph to a Plan."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..base import Context, cpu

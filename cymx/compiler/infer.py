@@ -9,7 +9,7 @@ from typing import Any
 from ..base import DTYPE_NAMES, ArgumentError, MXNetError, dtype_name
 from ..ir import Entry, Graph, Node, Type
 from ..ops._params import _shape as parse_shape
-from ..ops._shapes import known, merge
+from ..ops._shapes import known
 from ..ops._types import resolve_dtypes, resolve_shapes
 
 
@@ -44,13 +44,8 @@ def infer(graph: Graph, shapes: Mapping[str, Any], dtypes: Mapping[str, Any], pa
     for node in nodes:
         if node.op is None:
             entry = Entry(node)
-            try:
-                stated = merge(_shape_of(shapes.get(node.name)), _shape_of(node.attrs.get("__shape__")))
-            except ValueError:
-                raise ArgumentError(
-                    f"{node.label}: its shape is {shapes[node.name]}, expected {node.attrs['__shape__']} as it was declared"
-                ) from None
-            result.shapes[entry] = stated
+            # As in MXNet, a shape given now stands above the one that the variable was declared with.
+            result.shapes[entry] = _shape_of(shapes.get(node.name, node.attrs.get("__shape__")))
             dtype = dtypes.get(node.name, node.attrs.get("__dtype__"))
             result.dtypes[entry] = _dtype_of(dtype)
     _settle(nodes, result.shapes, _shape_step)

@@ -57,7 +57,8 @@ def memory(steps: Sequence[Step], outside: Mapping[Entry, int], scratch_bytes: S
                 if last_use[entry] == number and entry in result.offsets:
                     arena.give_back(entry)
     # An entry written over keeps the offset it had: its readers have all run by then.
-    result.offsets.update({old: result.offsets[new] for old, new in arena.history() if new in result.offsets})
+    for old, new in arena.history():
+        result.offsets[old] = result.offsets[new]
     result.arena_bytes = arena.size
     return result
 

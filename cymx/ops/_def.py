@@ -50,6 +50,10 @@ class Op:
     uses_mode = False
     # Whether the gradient ignores the head gradient, so that backward() may be called without one.
     is_loss = False
+    # Settings that come first when they are given by position, where that is not the order of declaration.
+    positional: tuple[str, ...] = ()
+    # Input name -> initializer text (JSON), for variables that composition makes.
+    inits: dict[str, str] = {}
     # Whether it draws random numbers, so that two equal nodes differ.
     is_random = False
     params: dict[str, Param] = {}
@@ -118,7 +122,8 @@ def op(name: str, *aliases: str):
 
     def register(cls: type[Op]) -> type[Op]:
         cls.name, cls.aliases = name, aliases
-        cls.params = {k: v for base in reversed(cls.__mro__) for k, v in _declared(base).items()}
+        declared = {k: v for base in reversed(cls.__mro__) for k, v in _declared(base).items()}
+        cls.params = {k: declared[k] for k in (*cls.positional, *(k for k in declared if k not in cls.positional))}
         for word in (name, *aliases):
             if word in REGISTRY:
                 raise MXNetError(f"operator {word} is registered twice: {REGISTRY[word].__qualname__} and {cls.__qualname__}")

@@ -144,6 +144,8 @@ def _bool(value: Any) -> bool:
         if value in ("False", "false", "0"):
             return False
         raise ValueError
+    if not isinstance(value, bool) and value not in (0, 1):
+        raise ValueError
     return bool(value)
 
 

@@ -19,7 +19,7 @@ class FloatUnary(Unary):
     floating = True
 
 
-@op("identity", "_copy")
+@op("_copy", "identity")
 class Identity(Unary):
     """y = x.   data (any) -> output (the same shape and dtype)."""
 

@@ -180,6 +180,7 @@ class BlockGrad(Composed):
 class MakeLossSimple(Composed):
     """y = x, as the end of a network: the gradient that flows into x is 1.   data (any) -> output (same)."""
 
+    outputs = ("loss",)
     shape, dtype, is_loss = all_same, same(NUMBERS), True
 
     def compose(p, x):

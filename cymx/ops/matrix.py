@@ -112,10 +112,8 @@ class FullyConnected(Composed):
         data, weight = ins[:2]
         out = outs[0]
         k = -1
-        if known(data):
-            k = n_elements(data[1:]) if p.flatten else data[-1]
-            out = (data[0], p.num_hidden) if p.flatten else (*data[:-1], p.num_hidden)
-        elif data is not None:
+        if data is not None:
+            k = (n_elements(data[1:]) if known(data[1:]) else -1) if p.flatten else data[-1]
             out = (data[0], p.num_hidden) if p.flatten else (*data[:-1], p.num_hidden)
         elif out is not None and weight is not None and p.flatten and len(out) == 2:
             data = (out[0], weight[1]) if weight[1] != -1 else None

@@ -26,6 +26,7 @@ class LeakyReLU(Composed):
     """
 
     inputs, dtype, uses_mode = ("data", "gamma"), same(FLOATS), True
+    inits = {"gamma": '["Constant", {"value": 0.25}]'}
     act_type: str = Param("leaky", choices=("elu", "gelu", "leaky", "prelu", "rrelu", "selu"))
     slope: float = Param(0.25)
     lower_bound: float = Param(0.125)
@@ -73,7 +74,9 @@ class BatchNorm(Composed):
     """
 
     inputs = ("data", "gamma", "beta", "moving_mean", "moving_var")
+    outputs = ("output", "mean", "var")
     aux, uses_mode = ("moving_mean", "moving_var"), True
+    inits = {"moving_mean": '["zero", {}]', "moving_var": '["one", {}]'}
     eps: float = Param(1e-3)
     momentum: float = Param(0.9)
     fix_gamma: bool = Param(True)

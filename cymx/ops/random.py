@@ -29,7 +29,7 @@ class Draw(Kernel):
 class RandomUniform(Draw):
     """Numbers drawn evenly from [low, high).   -> output `shape` of `dtype`."""
 
-    row = "random_uniform"
+    row, positional = "random_uniform", ("low", "high")
     low: float = Param(0.0)
     high: float = Param(1.0)
 
@@ -41,7 +41,7 @@ class RandomUniform(Draw):
 class RandomNormal(Draw):
     """Numbers drawn from the normal distribution with mean loc and deviation scale.   -> output `shape` of `dtype`."""
 
-    row = "random_normal"
+    row, positional = "random_normal", ("loc", "scale")
     loc: float = Param(0.0)
     scale: float = Param(1.0)
 
@@ -64,7 +64,7 @@ class Bernoulli(Draw):
 class RandomRandint(Draw):
     """Integers drawn evenly from [low, high).   -> output `shape` of `dtype` (int32 when None)."""
 
-    row = "random_randint"
+    row, positional = "random_randint", ("low", "high")
     low: int = Param()
     high: int = Param()
     dtype_: str | None = Param(None, choices=("int32", "int64", "None"))
