@@ -78,7 +78,7 @@ class Initializer:
     def __eq__(self, other):
         return isinstance(other, Initializer) and type(self) is type(other) and self._kwargs == other._kwargs
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
     def __call__(self, desc, arr):
         """Fill `arr` in place; `desc` is an InitDesc, or a plain name, which also knows the rules for `upsampling*`

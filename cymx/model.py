@@ -16,7 +16,7 @@ from .kvstore import KVStoreBase
 
 __all__ = ["BatchEndParam", "load_checkpoint", "load_params", "save_checkpoint"]
 
-BatchEndParam = namedtuple("BatchEndParams", ["epoch", "nbatch", "eval_metric", "locals"])
+BatchEndParam = namedtuple("BatchEndParam", ["epoch", "nbatch", "eval_metric", "locals"])
 
 # Beyond this many elements the sum of gradients costs more on one device than updates on each.
 _BIG_PARAM = 16 * 1024 * 1024

@@ -226,6 +226,9 @@ class Module(BaseModule):
         self._data_shapes, self._label_shapes = _parse_data_desc(
             self._data_names, self._label_names, data_shapes, label_shapes
         )
+        self._rebind()
+
+    def _rebind(self):
         self._exec_group.reshape(self._data_shapes, self._label_shapes)
         self._label_descs = self._label_shapes or self._label_descs
 
@@ -238,9 +241,12 @@ class Module(BaseModule):
             shapes, labels = [a.shape for a in batch.data], [a.shape for a in batch.label or ()]
         if shapes == [d.shape for d in self._data_shapes]:
             return
-        data = getattr(batch, "provide_data", None) or _reshaped(self._data_shapes, shapes)
-        label = getattr(batch, "provide_label", None) or _reshaped(self._label_descs, labels)
-        self.reshape(data, label)
+        if getattr(batch, "provide_data", None):
+            self.reshape(batch.provide_data, batch.provide_label or _reshaped(self._label_descs, labels))
+            return
+        self._data_shapes = _reshaped(self._data_shapes, shapes)
+        self._label_shapes = _reshaped(self._label_descs, labels)
+        self._rebind()
 
     # -- parameters --------------------------------------------------------------------------------
 

@@ -7,8 +7,8 @@
 from . import contrib, optimizer
 from .adaptive import FTML, LAMB, AdaDelta, AdaGrad, Adam, Adamax, Ftrl, Nadam, RMSProp
 from .optimizer import Optimizer, Test, Updater, create, get_updater, register
-from .sgd import DCASGD, NAG, SGD, SGLD, Signum, ccSGD
+from .sgd import DCASGD, LARS, NAG, SGD, SGLD, Signum, ccSGD
 
-__all__ = ["DCASGD", "FTML", "LAMB", "NAG", "SGD", "SGLD", "AdaDelta", "AdaGrad", "Adam", "Adamax", "Ftrl", "Nadam",
-           "Optimizer", "RMSProp", "Signum", "Test", "Updater", "ccSGD", "contrib", "create", "get_updater",
-           "optimizer", "register"]  # fmt: skip
+__all__ = ["DCASGD", "FTML", "LAMB", "LARS", "NAG", "SGD", "SGLD", "AdaDelta", "AdaGrad", "Adam", "Adamax", "Ftrl",
+           "Nadam", "Optimizer", "RMSProp", "Signum", "Test", "Updater", "ccSGD", "contrib", "create",
+           "get_updater", "optimizer", "register"]  # fmt: skip

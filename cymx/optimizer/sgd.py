@@ -3,12 +3,14 @@
 Each keeps at most one or two arrays for a weight.  Called through the registry and the updater.
 """
 
+import math
+
 import numpy as np
 
 from .. import ndarray as nd
 from .optimizer import Optimizer, register, zeros_like
 
-__all__ = ["DCASGD", "NAG", "SGD", "SGLD", "Signum", "ccSGD"]
+__all__ = ["DCASGD", "LARS", "NAG", "SGD", "SGLD", "Signum", "ccSGD"]
 
 
 @register
@@ -41,13 +43,20 @@ class SGD(Optimizer):
     def update_multi_precision(self, index, weight, grad, state):
         self._update_impl(index, weight, grad, state, multi_precision=True)
 
+    def _rates(self, indices, weights, grads):
+        """Return the rates and the decays of these weights."""
+        return self._get_lrs(indices), self._get_wds(indices)
+
+    def _momentum_now(self):
+        return self.momentum
+
     def _update_impl(self, indices, weights, grads, states, multi_precision=False):
         if not isinstance(indices, list | tuple):
             indices, weights, grads, states = [indices], [weights], [grads], [states]
         self._update_count(indices)
-        lrs, wds = self._get_lrs(indices), self._get_wds(indices)
+        lrs, wds = self._rates(indices, weights, grads)
         fixed = {"rescale_grad": self.rescale_grad, "clip_gradient": self._clip()}
-        momentum = self.momentum
+        momentum = self._momentum_now()
         for weight, grad, state, lr, wd in zip(weights, grads, states, lrs, wds, strict=True):
             if multi_precision and self._keeps_master(weight):
                 mom, master = state
@@ -149,3 +158,41 @@ class DCASGD(Optimizer):
             step = mom
         previous[:] = weight
         weight[:] = weight + step
+
+
+@register
+class LARS(SGD):
+    """Scale each layer's rate by eta * |w| / (|g| + wd * |w| + eps), for large batches (You et al., 2017).
+
+    Gammas, betas and biases keep the plain rate.  `momentum_correction` scales the momentum by the ratio of this
+    update's rate to the last one's.  The norms are read on the host, so each update waits for its gradients.
+    """
+
+    def __init__(self, momentum=0.0, lazy_update=True, eta=0.001, eps=0, momentum_correction=True, **kwargs):
+        super().__init__(momentum=momentum, lazy_update=lazy_update, **kwargs)
+        self.momentum_correction = momentum_correction
+        self.eta = eta
+        self.eps = eps
+        self.last_lr = None
+        self.cur_lr = None
+
+    def _rates(self, indices, weights, grads):
+        self.last_lr = self.learning_rate if self.cur_lr is None else self.cur_lr
+        self.cur_lr = self.learning_rate
+        lrs, wds = super()._rates(indices, weights, grads)
+        return [self._layer_rate(*x) for x in zip(indices, weights, grads, lrs, wds, strict=True)], wds
+
+    def _layer_rate(self, index, weight, grad, lr, wd):
+        if self.idx2name.get(index, str(index)).endswith(("gamma", "beta", "bias")):
+            return lr
+        weight_norm, grad_norm = _norm(weight), _norm(grad) * self.rescale_grad
+        if weight_norm == 0.0 or grad_norm == 0.0:
+            return lr
+        return lr * self.eta * weight_norm / (grad_norm + wd * weight_norm + self.eps)
+
+    def _momentum_now(self):
+        return self.momentum * self.cur_lr / self.last_lr if self.momentum_correction else self.momentum
+
+
+def _norm(array):
+    return math.sqrt((array.astype("float32") ** 2).sum().asscalar())

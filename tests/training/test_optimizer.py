@@ -76,6 +76,43 @@ def test_group_adagrad_shares_a_rate_by_row():
     np.testing.assert_allclose(weight.asnumpy().ravel(), [0.367407, -1.08397, 2.0129, -0.141779], rtol=2e-5)
 
 
+@pytest.mark.parametrize(
+    ("settings", "weight_end", "bias_end"),
+    [
+        ({}, [-1.1948, -1.95677, 1.54556, 2.21833], [-0.00635086, -0.0186244, 0.0226275, 0.0034192]),
+        ({"momentum": 0.9}, [-5.85927, -3.19582, 0.365437, 5.90678], [-0.0436934, -0.0253461, 0.0202545, 0.00978875]),
+        (
+            {"momentum": 0.9, "halving": True},
+            [-3.22336, -1.95507, 1.42876, 1.17595],
+            [-0.0359835, -0.0309255, 0.0176461, 0.0130292],
+        ),
+        (
+            {"momentum": 0.9, "halving": True, "momentum_correction": False},
+            [-6.36607, -3.34478, 0.949008, 2.6778],
+            [-0.0359835, -0.0309255, 0.0176461, 0.0130292],
+        ),
+        (
+            {"momentum": 0.9, "rescale_grad": 0.5, "clip_gradient": 0.1, "wd": 0.1},
+            [-1.16596, 0.50669, -0.944634, 0.715291],
+            [-0.0193467, -0.017673, 0.0201273, 0.00364437],
+        ),
+    ],
+    ids=lambda x: "-".join(x) if isinstance(x, dict) else "",
+)
+def test_lars_gives_layers_their_rates(settings, weight_end, bias_end):
+    settings = {"wd": 0.01, **settings}
+    if settings.pop("halving", False):
+        settings["lr_scheduler"] = mx.lr_scheduler.FactorScheduler(1, 0.5, base_lr=100.0)
+    names = {0: "a_weight", 1: "a_bias"}
+    updater = opt.get_updater(opt.create("lars", learning_rate=100.0, eta=0.01, param_idx2name=names, **settings))
+    weight, bias = mx.nd.array(W0), mx.nd.array(W0) / 100
+    for step in range(4):
+        updater(0, grad(step), weight)
+        updater(1, grad(step) / 1e4, bias)
+    np.testing.assert_allclose(weight.asnumpy(), weight_end, rtol=1e-4)
+    np.testing.assert_allclose(bias.asnumpy(), bias_end, rtol=1e-4)
+
+
 @pytest.mark.parametrize("name", ["sgd", "adam"])
 def test_lists_of_weights_are_updated_as_single_ones(name):
     together, alone = ([mx.nd.array(W0), mx.nd.array(W0) * 2] for _ in range(2))
