@@ -70,7 +70,6 @@ class BaseModule:
         self.params_initialized = False
         self.optimizer_initialized = False
         self._symbol = None
-        self._total_exec_bytes = 0
 
     def _need(self, what, optimizer=False, params=True):
         """Raise MXNetError unless the module went through the steps that `what` needs."""

@@ -113,7 +113,7 @@ class DataParallelExecutorGroup:
                 raise ArgumentError(f"Module: {desc.name} is {desc.shape}, expected a batch of {self.batch_size}")
         return axes
 
-    def bind_exec(self, data_shapes, label_shapes, shared_group=None, reshape=False):
+    def bind_exec(self, data_shapes, label_shapes, shared_group=None):
         """Bind executors of these shapes, or take those that are kept."""
         self.batch_size, self.slices = None, [slice(None)] * len(self.contexts)
         self.data_layouts = self.decide_slices(data_shapes)
@@ -137,7 +137,7 @@ class DataParallelExecutorGroup:
     def reshape(self, data_shapes, label_shapes):
         """Bind executors of other shapes; parameters stay."""
         if data_shapes != self.data_shapes or label_shapes != self.label_shapes:
-            self.bind_exec(data_shapes, label_shapes, reshape=True)
+            self.bind_exec(data_shapes, label_shapes)
 
     def _sliced_shape(self, shapes, i, major_axis):
         """Return the descriptions with the batch of context i."""
