@@ -1,9 +1,9 @@
 // oneDNN primitives behind the same kernel rows: matrix products and convolutions of float32, bfloat16 and float16.
 //
-// The library is opened at run time, so nothing links to it; without its headers at build time this file says so when asked to load.  A row hands over
-// to the portable kernel of its name whatever oneDNN refuses or would do by its reference loops: other types, empty arrays, shapes that do not fit.
-// Pooling and softmax stay portable: oneDNN's pooling wants a workspace from forward to backward, its softmax hides NaN, and both are bound by memory.
-// Convolutions run in the layouts that oneDNN picks, between reorders.  The one piece of state is a pure cache: primitives by shape and parameters.
+// The library is opened at run time, so nothing links to it; without its headers at build time this file says so when asked to load.  A row hands
+// over to the portable kernel of its name whatever oneDNN refuses or would do by its reference loops: other types, empty arrays, shapes that do not
+// fit.  Pooling and softmax stay portable: oneDNN's pooling wants a workspace from forward to backward and its softmax hides NaN; both are bound by
+// memory.  Convolutions run in the layouts that oneDNN picks, between reorders.  The one piece of state is a pure cache, primitives by their shapes.
 // Refuses nothing itself.  Called by: csrc/dispatch.cpp, cymx/_ops.pyx.
 #include "onednn.h"
 
@@ -31,14 +31,15 @@
 
 namespace {
 
-#define CYMX_ONEDNN_FUNCTIONS(X)                                                                                                                     \
-    X(version) X(engine_create) X(stream_create) X(stream_wait) X(stream_destroy)                                                                    \
-    X(memory_desc_create_with_strides) X(memory_desc_create_with_tag) X(memory_desc_clone) X(memory_desc_destroy) X(memory_desc_equal) X(memory_desc_get_size)            \
-    X(memory_create) X(memory_destroy) X(primitive_attr_create) X(primitive_attr_destroy) X(primitive_attr_set_scratchpad_mode)                      \
-    X(primitive_attr_set_fpmath_mode) X(primitive_desc_query) X(primitive_desc_query_md) X(primitive_desc_destroy) X(primitive_create)               \
-    X(primitive_destroy) X(primitive_execute) X(reorder_primitive_desc_create) X(matmul_primitive_desc_create)                                       \
-    X(convolution_forward_primitive_desc_create) X(convolution_backward_data_primitive_desc_create)                                                  \
-    X(convolution_backward_weights_primitive_desc_create)
+#define CYMX_ONEDNN_FUNCTIONS(X)                                                                                                         \
+    X(version)                                                                                                                           \
+    X(engine_create) X(stream_create) X(stream_wait) X(stream_destroy) X(memory_desc_create_with_strides) X(memory_desc_create_with_tag) \
+        X(memory_desc_clone) X(memory_desc_destroy) X(memory_desc_equal) X(memory_desc_get_size) X(memory_create) X(memory_destroy)      \
+            X(primitive_attr_create) X(primitive_attr_destroy) X(primitive_attr_set_scratchpad_mode) X(primitive_attr_set_fpmath_mode)   \
+                X(primitive_desc_query) X(primitive_desc_query_md) X(primitive_desc_destroy) X(primitive_create) X(primitive_destroy)    \
+                    X(primitive_execute) X(reorder_primitive_desc_create) X(matmul_primitive_desc_create)                                \
+                        X(convolution_forward_primitive_desc_create) X(convolution_backward_data_primitive_desc_create)                  \
+                            X(convolution_backward_weights_primitive_desc_create)
 
 #define CYMX_MEMBER(name) decltype(&dnnl_##name) name;
 struct Library {
@@ -383,8 +384,9 @@ template <Direction DIRECTION> StepPtr build_conv(const cymx_args *args) {
     const Shape bias = has_bias ? shape_of(args->in[2]) : Shape();
     const Desc bias_desc = has_bias ? bias.desc(type) : nullptr;
     const Desc x_any = x.any(type), w_any = w.any(type), y_any = y.any(type);
-    const auto forward = make<dnnl_primitive_desc>(lib.convolution_forward_primitive_desc_create, engine, dnnl_forward_training, dnnl_convolution_direct,
-                                                   x_any.get(), w_any.get(), bias_desc.get(), y_any.get(), stride, dilate, lo, hi, strict);
+    const auto forward =
+        make<dnnl_primitive_desc>(lib.convolution_forward_primitive_desc_create, engine, dnnl_forward_training, dnnl_convolution_direct, x_any.get(),
+                                  w_any.get(), bias_desc.get(), y_any.get(), stride, dilate, lo, hi, strict);
     if (!forward) {
         return nullptr;
     }
@@ -400,8 +402,9 @@ template <Direction DIRECTION> StepPtr build_conv(const cymx_args *args) {
         return build(desc, operand(DNNL_ARG_DIFF_DST, false, y.desc(type)), operand(DNNL_ARG_WEIGHTS, false, w.desc(type)),
                      operand(DNNL_ARG_DIFF_SRC, true, x.desc(type)));
     }
-    const auto desc = make<dnnl_primitive_desc>(lib.convolution_backward_weights_primitive_desc_create, engine, dnnl_convolution_direct, x_any.get(),
-                                                w_any.get(), const_dnnl_memory_desc_t(nullptr), y_any.get(), stride, dilate, lo, hi, forward.get(), strict);
+    const auto desc =
+        make<dnnl_primitive_desc>(lib.convolution_backward_weights_primitive_desc_create, engine, dnnl_convolution_direct, x_any.get(), w_any.get(),
+                                  const_dnnl_memory_desc_t(nullptr), y_any.get(), stride, dilate, lo, hi, forward.get(), strict);
     return build(desc, operand(DNNL_ARG_DIFF_DST, false, y.desc(type)), operand(DNNL_ARG_SRC, false, x.desc(type)),
                  operand(DNNL_ARG_DIFF_WEIGHTS, true, w.desc(type)));
 }
@@ -440,10 +443,10 @@ extern "C" int cymx_onednn_load(const char *path, cymx_error *err) {
     if (!library) {
         return refuse(err, "oneDNN could not be opened: %s", dlerror());
     }
-#define CYMX_LOOK_UP(name)                                                                                                                           \
-    lib.name = reinterpret_cast<decltype(lib.name)>(dlsym(library, "dnnl_" #name));                                                                  \
-    if (!lib.name) {                                                                                                                                 \
-        return refuse(err, "%s is not in this oneDNN", "dnnl_" #name);                                                                               \
+#define CYMX_LOOK_UP(name)                                                          \
+    lib.name = reinterpret_cast<decltype(lib.name)>(dlsym(library, "dnnl_" #name)); \
+    if (!lib.name) {                                                                \
+        return refuse(err, "%s is not in this oneDNN", "dnnl_" #name);              \
     }
     CYMX_ONEDNN_FUNCTIONS(CYMX_LOOK_UP)
 #undef CYMX_LOOK_UP

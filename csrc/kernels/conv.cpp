@@ -18,8 +18,8 @@ struct Geometry {
     i64 n_in, n_out, n_taps;
 };
 
-// Which pixels the positions first, first + 1, ... of one dimension read through one tap: those x in [lo, hi) read pixel, pixel + step, ... in turn, the
-// others read zero.
+// Which pixels the positions first, first + 1, ... of one dimension read through one tap: those x in [lo, hi) read pixel, pixel + step, ... in
+// turn, the others read zero.
 struct Run {
     i64 lo, hi, pixel, step;
 };
@@ -210,7 +210,7 @@ template <class T> bool scatter_image(const Geometry &s, const T *dy, const T *w
         }
     }
     for (i64 i = 0; i < size && done; ++i) {
-        dx[i] = narrow<T>(sums[i]);
+        dx[i] = convert<T>(sums[i]);
     }
     free(handed);
     return done;
@@ -254,7 +254,7 @@ template <class T> bool backward_weight(const Geometry &s, const T *dy, const T 
             }
         }
         for (i64 j = 0; j < size && done; ++j) {
-            to[j] = narrow<T>(sums[j]);
+            to[j] = convert<T>(sums[j]);
         }
         free(sums);
         return done;
@@ -262,7 +262,7 @@ template <class T> bool backward_weight(const Geometry &s, const T *dy, const T 
 }
 
 // Fills s from the shapes; false where they do not fit.
-bool measure(const cymx::conv_params &p, const cymx_tensor &x, const cymx_tensor &w, const cymx_tensor &y, Geometry &s) {
+bool measure(const conv_params &p, const cymx_tensor &x, const cymx_tensor &w, const cymx_tensor &y, Geometry &s) {
     if (p.n < 1 || p.n > 3 || p.groups < 1 || x.ndim != p.n + 2 || w.ndim != p.n + 2 || y.ndim != p.n + 2 || x.shape[0] != y.shape[0] ||
         x.shape[1] != w.shape[1] * p.groups || w.shape[0] % p.groups != 0 || y.shape[1] != w.shape[0]) {
         return false;
@@ -289,18 +289,18 @@ template <Direction DIRECTION> int conv(const cymx_args *args) {
     const cymx_tensor &x = DIRECTION == FORWARD ? a : DIRECTION == BACKWARD_DATA ? c : b;
     const cymx_tensor &w = DIRECTION == BACKWARD_WEIGHT ? c : b, &y = DIRECTION == FORWARD ? c : a;
     Geometry s;
-    if (a.dtype != b.dtype || a.dtype != c.dtype || !measure(*static_cast<const cymx::conv_params *>(args->params), x, w, y, s) ||
+    if (a.dtype != b.dtype || a.dtype != c.dtype || !measure(*static_cast<const conv_params *>(args->params), x, w, y, s) ||
         (has_bias && (args->in[2].dtype != a.dtype || args->in[2].ndim != 1 || args->in[2].shape[0] != w.shape[0]))) {
-        return fail(args->err, CYMX_BAD_ARGUMENT, "the shapes or types of image, weight, bias and output do not fit each other");
+        return fail(args, CYMX_BAD_ARGUMENT, "the shapes or types of image, weight, bias and output do not fit each other");
     }
-    return for_float(a.dtype, args->err, [&](auto zero) {
+    return for_float(args, a.dtype, [&](auto zero) {
         using T = decltype(zero);
         const T *pa = static_cast<const T *>(a.data), *pb = static_cast<const T *>(b.data);
         T *pc = static_cast<T *>(c.data);
         const bool done = DIRECTION == FORWARD         ? forward(s, pa, pb, has_bias ? static_cast<const T *>(args->in[2].data) : nullptr, pc)
                           : DIRECTION == BACKWARD_DATA ? backward_data(s, pa, pb, pc)
                                                        : backward_weight(s, pa, pb, pc);
-        return done ? int(CYMX_OK) : fail(args->err, CYMX_OUT_OF_MEMORY, "no memory for packed blocks");
+        return done ? int(CYMX_OK) : fail(args, CYMX_OUT_OF_MEMORY, "no memory for packed blocks");
     });
 }
 

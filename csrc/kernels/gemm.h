@@ -189,9 +189,7 @@ template <int R, int V, class A> inline void tile(i64 kc, const A *a, const A *b
 }
 
 // The fewest rows that a tile of its own has for `rows` rows.
-constexpr i64 tile_rows(i64 rows) {
-    return rows <= 1 ? 1 : rows <= 2 ? 2 : rows <= 4 ? 4 : rows <= 6 ? 6 : rows <= 8 ? 8 : 12;
-}
+constexpr i64 tile_rows(i64 rows) { return rows <= 1 ? 1 : rows <= 2 ? 2 : rows <= 4 ? 4 : rows <= 6 ? 6 : rows <= 8 ? 8 : 12; }
 
 template <int V, class A> inline void run_tile(i64 rows, i64 kc, const A *a, const A *b, A *c, i64 c_step, bool add) {
     switch (tile_rows(rows)) {
@@ -199,19 +197,20 @@ template <int V, class A> inline void run_tile(i64 rows, i64 kc, const A *a, con
     case 2: return tile<2, V>(kc, a, b, c, c_step, add);
     case 4: return tile<4, V>(kc, a, b, c, c_step, add);
     case 6: return tile<6, V>(kc, a, b, c, c_step, add);
-    case 8: return tile<TILE_ROWS < 8 ? 1 : 8, V>(kc, a, b, c, c_step, add);
-    default: return tile<TILE_ROWS < 12 ? 1 : 12, V>(kc, a, b, c, c_step, add);
+    case 8: return tile < TILE_ROWS<8 ? 1 : 8, V>(kc, a, b, c, c_step, add);
+    default: return tile < TILE_ROWS<12 ? 1 : 12, V>(kc, a, b, c, c_step, add);
     }
 }
 
-template <class T, class A> inline void copy_rows(const A *from, i64 from_step, const Output<T> &c, i64 i0, i64 n_rows, i64 j0, i64 n_columns, bool add) {
+template <class T, class A> inline void copy_rows(const A *from, i64 from_step, const Output<T> &c, i64 i0, i64 n_rows, i64 j0, i64 n_columns,
+                                                  bool add) {
     for (i64 j = 0; j < n_columns;) {
         const i64 inner = (j0 + j) % c.j_inner, run = least(n_columns - j, c.j_inner - inner);
         T *to = c.p + inner + (j0 + j) / c.j_inner * c.j_outer;
         for (i64 i = i0; i < i0 + n_rows; ++i) {
             for (i64 x = 0; x < run; ++x) {
                 const A sum = from[(i - i0) * from_step + j + x];
-                to[i * c.i_step + x] = narrow<T>(add ? widen(to[i * c.i_step + x]) + sum : sum);
+                to[i * c.i_step + x] = convert<T>(add ? widen(to[i * c.i_step + x]) + sum : sum);
             }
         }
         j += run;

@@ -1,4 +1,4 @@
-// Matrix products.  a (..., M, K) or (..., K, M), b (..., K, N) or (..., N, K) -> c (..., M, N), row-major; a's and b's batches may each be one matrix.
+// Matrix products: a (..., M, K) or (..., K, M), b (..., K, N) or (..., N, K) -> c (..., M, N).  a's and b's batches may each be one matrix.
 //
 // Floats of 16 bits are summed in float32; integers wrap.  K = 0 gives zeros.  Reads a and b, writes c, which aliases neither.
 // Refuses mixed types and shapes that do not fit.  Called through csrc/dispatch.cpp.
@@ -12,12 +12,13 @@ struct Product {
     i64 batch, a_batch, b_batch, m, n, k;
 };
 
-i64 count(const cymx_tensor &t, int32_t n_dims) {
-    i64 total = 1;
-    for (int32_t i = 0; i < n_dims; ++i) {
-        total *= t.shape[i];
+// The matrices of a batch, however many dimensions it has.
+i64 count(const cymx_tensor &t) {
+    i64 n = 1;
+    for (i32 i = 0; i < t.ndim - 2; ++i) {
+        n *= t.shape[i];
     }
-    return total;
+    return n;
 }
 
 // y[j] = sum over k of v[k] * w(j, k), for w whose rows or whose columns are consecutive: w is read once, as it lies.
@@ -42,7 +43,7 @@ template <class T> void vector_product(i64 n, i64 k, const T *v, const Strided<T
                 }
             }
             for (i64 j = 0; j < nj; ++j) {
-                y[j0 + j] = narrow<T>(sum[j / L][j % L]);
+                y[j0 + j] = convert<T>(sum[j / L][j % L]);
             }
             continue;
         }
@@ -66,7 +67,7 @@ template <class T> void vector_product(i64 n, i64 k, const T *v, const Strided<T
             for (; x < k; ++x) {
                 sum += widen(v[x]) * widen(wj[x * w.k_step]);
             }
-            y[j0 + j] = narrow<T>(sum);
+            y[j0 + j] = convert<T>(sum);
         }
     }
 }
@@ -97,21 +98,20 @@ template <class T> bool product(const Product &s, const T *a, const T *b, T *c, 
 
 int matmul(const cymx_args *args) {
     const cymx_tensor &a = args->in[0], &b = args->in[1], &c = args->out[0];
-    const auto &p = *static_cast<const cymx::matmul_params *>(args->params);
+    const auto &p = *static_cast<const matmul_params *>(args->params);
     if (args->n_in != 2 || args->n_out != 1 || a.ndim < 2 || b.ndim < 2 || c.ndim < 2 || a.dtype != b.dtype || a.dtype != c.dtype) {
-        return fail(args->err, CYMX_BAD_ARGUMENT, "wants two matrices, or batches of them, of one type");
+        return fail(args, CYMX_BAD_ARGUMENT, "wants two matrices, or batches of them, of one type");
     }
-    const Product s = {count(c, c.ndim - 2),     count(a, a.ndim - 2),  count(b, b.ndim - 2), c.shape[c.ndim - 2],
-                       c.shape[c.ndim - 1], a.shape[a.ndim - (p.transpose_a ? 2 : 1)]};
+    const Product s = {count(c), count(a), count(b), c.shape[c.ndim - 2], c.shape[c.ndim - 1], a.shape[a.ndim - (p.transpose_a ? 2 : 1)]};
     if (a.shape[a.ndim - (p.transpose_a ? 1 : 2)] != s.m || b.shape[b.ndim - (p.transpose_b ? 2 : 1)] != s.n ||
         b.shape[b.ndim - (p.transpose_b ? 1 : 2)] != s.k || (s.a_batch != 1 && s.a_batch != s.batch) || (s.b_batch != 1 && s.b_batch != s.batch)) {
-        return fail(args->err, CYMX_BAD_ARGUMENT, "the shapes of a, b and c do not fit each other");
+        return fail(args, CYMX_BAD_ARGUMENT, "the shapes of a, b and c do not fit each other");
     }
-    return for_number(a.dtype, args->err, [&](auto zero) {
+    return for_number(args, a.dtype, [&](auto zero) {
         using T = decltype(zero);
         const bool done = product(s, static_cast<const T *>(a.data), static_cast<const T *>(b.data), static_cast<T *>(c.data), p.transpose_a != 0,
                                   p.transpose_b != 0);
-        return done ? int(CYMX_OK) : fail(args->err, CYMX_OUT_OF_MEMORY, "no memory for packed blocks");
+        return done ? int(CYMX_OK) : fail(args, CYMX_OUT_OF_MEMORY, "no memory for packed blocks");
     });
 }
 

@@ -1,11 +1,12 @@
 // Pooling over windows of 1 to 3 spatial dimensions: maximum, average, sum, p-norm.
 //
 // pool_fwd  x (N, C, *S) -> y (N, C, *P)        pool_bwd  dy (N, C, *P), x, y -> dx (N, C, *S)
-// As MXNet 1.9.1 has it: an average over the padding too divides by the window clipped to S + 2 pad_lo, so that a 'full' window's overhang never counts;
+// As MXNet 1.9.1 has it: an average over the padding too divides by the window clipped to S + 2 pad_lo, so that the overhang of 'full' never counts;
 // windows with nothing inside give 0 (the lowest finite number for a maximum); NaN never wins a maximum; its gradient goes to the first maximum;
 // the p-norm takes no absolute values.  16-bit floats are summed in float32.  dx aliases no input.  Called through csrc/dispatch.cpp.
 #include <float.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cast.h"
 #include "cymx/math.h"
@@ -13,8 +14,6 @@
 #include "table.h"
 
 namespace {
-
-using cymx::pool_params;
 
 // Always three spatial dimensions; unused ones lead and have extent 1.
 struct Geometry {
@@ -55,7 +54,7 @@ template <> float lowest() { return -FLT_MAX; }
 template <> double lowest() { return -DBL_MAX; }
 
 template <class A> A power(A x, i64 n) { return n == 1 ? x : n == 2 ? x * x : x * x * x; }
-template <class A> A root(A x, i64 n) { return n == 1 ? x : n == 2 ? cymx::m::sqrt(x) : cymx::m::cbrt(x); }
+template <class A> A root(A x, i64 n) { return n == 1 ? x : n == 2 ? m::sqrt(x) : m::cbrt(x); }
 
 // Calls f(index of the element) over a window, in row-major order.
 template <class F> inline void each(const Geometry &s, const Window &w, F &&f) {
@@ -83,17 +82,17 @@ template <class F> inline void each_window(const Geometry &s, F &&f) {
 template <int KIND, class T> void image_forward(const Geometry &s, const T *x, T *y) {
     using A = wide_t<T>;
     each_window(s, [&](i64 o, const Window &w) {
-        A sum = KIND == cymx::POOL_MAX ? lowest<A>() : A(0);
+        A sum = KIND == POOL_MAX ? lowest<A>() : A(0);
         each(s, w, [&](i64 i) {
             const A v = widen(x[i]);
-            if (KIND == cymx::POOL_MAX) {
+            if (KIND == POOL_MAX) {
                 sum = v > sum ? v : sum;
             } else {
-                sum += KIND == cymx::POOL_LP ? power(v, s.p) : v;
+                sum += KIND == POOL_LP ? power(v, s.p) : v;
             }
         });
-        sum = KIND == cymx::POOL_AVG && w.size ? sum / A(w.size) : KIND == cymx::POOL_LP ? root(sum, s.p) : sum;
-        y[o] = narrow<T>(sum);
+        sum = KIND == POOL_AVG && w.size ? sum / A(w.size) : KIND == POOL_LP ? root(sum, s.p) : sum;
+        y[o] = convert<T>(sum);
     });
 }
 
@@ -135,7 +134,7 @@ template <int KIND, int STRIDE, class T> void rows_forward(const Geometry &s, co
     for (i64 zh = 0; zh < s.out[0] * s.out[1]; ++zh, y += n) {
         const Span sz = span(s, 0, zh / s.out[1]), sh = span(s, 1, zh % s.out[1]);
         for (i64 o = 0; o < n; ++o) {
-            sum[o] = KIND == cymx::POOL_MAX ? lowest<A>() : A(0);
+            sum[o] = KIND == POOL_MAX ? lowest<A>() : A(0);
         }
         for (i64 z = sz.lo; z < sz.hi; ++z) {
             for (i64 h = sh.lo; h < sh.hi; ++h) {
@@ -144,7 +143,7 @@ template <int KIND, int STRIDE, class T> void rows_forward(const Geometry &s, co
                     const T *from = x + (z * s.in[1] + h) * s.in[2] + tap.offset;
                     for (i64 o = tap.lo; o < tap.hi; ++o) {
                         const A v = widen(from[o * STRIDE]);
-                        sum[o] = KIND == cymx::POOL_MAX ? (v > sum[o] ? v : sum[o]) : sum[o] + (KIND == cymx::POOL_LP ? power(v, s.p) : v);
+                        sum[o] = KIND == POOL_MAX ? (v > sum[o] ? v : sum[o]) : sum[o] + (KIND == POOL_LP ? power(v, s.p) : v);
                     }
                 }
             }
@@ -152,10 +151,10 @@ template <int KIND, int STRIDE, class T> void rows_forward(const Geometry &s, co
         const i64 counted = s.count_pad ? sz.padded * sh.padded : (sz.hi - sz.lo) * (sh.hi - sh.lo);
         const bool any = sz.hi > sz.lo && sh.hi > sh.lo;
         for (i64 o = 0; o < n; ++o) {
-            if (KIND == cymx::POOL_AVG) {
+            if (KIND == POOL_AVG) {
                 sum[o] = any && plan.any[o] ? sum[o] / A(counted * plan.counted[o]) : A(0);
             }
-            y[o] = narrow<T>(KIND == cymx::POOL_LP ? root(sum[o], s.p) : sum[o]);
+            y[o] = convert<T>(KIND == POOL_LP ? root(sum[o], s.p) : sum[o]);
         }
     }
 }
@@ -176,7 +175,8 @@ template <int KIND, int STRIDE, class T> void rows_backward(const Geometry &s, c
         for (i64 o = 0; o < n; ++o) {
             const i64 begin = o * STRIDE < s.pad[2] ? s.pad[2] : o * STRIDE;
             best[o] = int32_t(first + begin);
-            top[o] = KIND == cymx::POOL_MAX ? lowest<A>() : KIND == cymx::POOL_AVG && plan.any[o] ? widen(dy[o]) / A(counted * plan.counted[o]) : widen(dy[o]);
+            const A share = KIND == POOL_AVG && plan.any[o] ? widen(dy[o]) / A(counted * plan.counted[o]) : widen(dy[o]);
+            top[o] = KIND == POOL_MAX ? lowest<A>() : share;
         }
         for (i64 z = sz.lo; z < sz.hi; ++z) {
             for (i64 h = sh.lo; h < sh.hi; ++h) {
@@ -184,7 +184,7 @@ template <int KIND, int STRIDE, class T> void rows_backward(const Geometry &s, c
                     const Tap tap = plan.taps[k];
                     const i64 at = (z * s.in[1] + h) * s.in[2] + tap.offset;
                     for (i64 o = tap.lo; o < tap.hi; ++o) {
-                        if (KIND == cymx::POOL_MAX) {
+                        if (KIND == POOL_MAX) {
                             const A v = widen(x[at + o * STRIDE]);
                             best[o] = v > top[o] ? int32_t(at + o * STRIDE) : best[o];
                             top[o] = v > top[o] ? v : top[o];
@@ -195,7 +195,7 @@ template <int KIND, int STRIDE, class T> void rows_backward(const Geometry &s, c
                 }
             }
         }
-        for (i64 o = 0; KIND == cymx::POOL_MAX && o < n; ++o) {
+        for (i64 o = 0; KIND == POOL_MAX && o < n; ++o) {
             if (plan.any[o]) {
                 dx[best[o]] += widen(dy[o]);
             }
@@ -208,7 +208,7 @@ template <int KIND, class T> void image_backward(const Geometry &s, const T *dy,
     using A = wide_t<T>;
     each_window(s, [&](i64 o, const Window &w) {
         const A g = widen(dy[o]);
-        if (KIND == cymx::POOL_MAX) {
+        if (KIND == POOL_MAX) {
             if (w.size == 0) {
                 return;
             }
@@ -220,11 +220,11 @@ template <int KIND, class T> void image_backward(const Geometry &s, const T *dy,
                 top = v > top ? v : top;
             });
             dx[best] += g;
-        } else if (KIND == cymx::POOL_LP && s.p > 1) {
+        } else if (KIND == POOL_LP && s.p > 1) {
             const A norm = widen(y[o]);
             each(s, w, [&](i64 i) { dx[i] += norm != 0 ? g * power(widen(x[i]) / norm, s.p - 1) : A(0); });
         } else {
-            const A share = KIND == cymx::POOL_AVG && w.size ? g / A(w.size) : g;
+            const A share = KIND == POOL_AVG && w.size ? g / A(w.size) : g;
             each(s, w, [&](i64 i) { dx[i] += share; });
         }
     });
@@ -232,7 +232,7 @@ template <int KIND, class T> void image_backward(const Geometry &s, const T *dy,
 
 bool measure(const pool_params &p, const cymx_tensor &x, const cymx_tensor &y, Geometry &s) {
     if (p.n < 1 || p.n > 3 || x.ndim != p.n + 2 || y.ndim != x.ndim || x.shape[0] != y.shape[0] || x.shape[1] != y.shape[1] || x.dtype != y.dtype ||
-        (p.kind == cymx::POOL_LP && (p.p < 1 || p.p > 3))) {
+        (p.kind == POOL_LP && (p.p < 1 || p.p > 3))) {
         return false;
     }
     s.images = x.shape[0] * x.shape[1], s.n_in = s.n_out = 1, s.p = p.p, s.count_pad = p.count_include_pad != 0;
@@ -269,7 +269,7 @@ template <int KIND, class T> void forward(const Geometry &s, const T *x, T *y) {
 template <int KIND, class T> bool backward(const Geometry &s, const T *dy, const T *x, const T *y, T *dx) {
     using A = wide_t<T>;
     bool done = true;
-    const bool by_rows = goes_by_rows(s) && KIND != cymx::POOL_LP && s.n_in < INT32_MAX;
+    const bool by_rows = goes_by_rows(s) && KIND != POOL_LP && s.n_in < INT32_MAX;
     const RowPlan plan(by_rows ? s : Geometry());
 #pragma omp parallel if (s.images * s.n_in > 50000) reduction(&& : done)
     {
@@ -290,7 +290,7 @@ template <int KIND, class T> bool backward(const Geometry &s, const T *dy, const
                 rows_backward<KIND, 2>(s, plan, dyi, xi, sums);
             }
             for (i64 j = 0; j < s.n_in; ++j) {
-                dx[i * s.n_in + j] = narrow<T>(sums[j]);
+                dx[i * s.n_in + j] = convert<T>(sums[j]);
             }
         }
         free(sums);
@@ -303,17 +303,17 @@ int pool_fwd(const cymx_args *args) {
     const pool_params &p = *static_cast<const pool_params *>(args->params);
     Geometry s;
     if (!measure(p, x, y, s)) {
-        return fail(args->err, CYMX_BAD_ARGUMENT, "the shapes or types of x and y do not fit, or p is none of 1, 2, 3");
+        return fail(args, CYMX_BAD_ARGUMENT, "the shapes or types of x and y do not fit, or p is none of 1, 2, 3");
     }
-    return for_float(x.dtype, args->err, [&](auto zero) {
+    return for_float(args, x.dtype, [&](auto zero) {
         using T = decltype(zero);
         const T *px = static_cast<const T *>(x.data);
         T *py = static_cast<T *>(y.data);
         switch (p.kind) {
-        case cymx::POOL_MAX: forward<cymx::POOL_MAX>(s, px, py); break;
-        case cymx::POOL_AVG: forward<cymx::POOL_AVG>(s, px, py); break;
-        case cymx::POOL_SUM: forward<cymx::POOL_SUM>(s, px, py); break;
-        default: forward<cymx::POOL_LP>(s, px, py); break;
+        case POOL_MAX: forward<POOL_MAX>(s, px, py); break;
+        case POOL_AVG: forward<POOL_AVG>(s, px, py); break;
+        case POOL_SUM: forward<POOL_SUM>(s, px, py); break;
+        default: forward<POOL_LP>(s, px, py); break;
         }
         return int(CYMX_OK);
     });
@@ -324,17 +324,17 @@ int pool_bwd(const cymx_args *args) {
     const pool_params &p = *static_cast<const pool_params *>(args->params);
     Geometry s;
     if (args->n_in != 3 || !measure(p, x, y, s) || !measure(p, dx, dy, s) || dx.dtype != x.dtype) {
-        return fail(args->err, CYMX_BAD_ARGUMENT, "the shapes or types of dy, x, y and dx do not fit, or p is none of 1, 2, 3");
+        return fail(args, CYMX_BAD_ARGUMENT, "the shapes or types of dy, x, y and dx do not fit, or p is none of 1, 2, 3");
     }
-    return for_float(x.dtype, args->err, [&](auto zero) {
+    return for_float(args, x.dtype, [&](auto zero) {
         using T = decltype(zero);
         const T *pd = static_cast<const T *>(dy.data), *px = static_cast<const T *>(x.data), *py = static_cast<const T *>(y.data);
         T *to = static_cast<T *>(dx.data);
-        const bool done = p.kind == cymx::POOL_MAX   ? backward<cymx::POOL_MAX>(s, pd, px, py, to)
-                          : p.kind == cymx::POOL_AVG ? backward<cymx::POOL_AVG>(s, pd, px, py, to)
-                          : p.kind == cymx::POOL_SUM ? backward<cymx::POOL_SUM>(s, pd, px, py, to)
-                                                     : backward<cymx::POOL_LP>(s, pd, px, py, to);
-        return done ? int(CYMX_OK) : fail(args->err, CYMX_OUT_OF_MEMORY, "no memory for the sums of one image");
+        const bool done = p.kind == POOL_MAX   ? backward<POOL_MAX>(s, pd, px, py, to)
+                          : p.kind == POOL_AVG ? backward<POOL_AVG>(s, pd, px, py, to)
+                          : p.kind == POOL_SUM ? backward<POOL_SUM>(s, pd, px, py, to)
+                                               : backward<POOL_LP>(s, pd, px, py, to);
+        return done ? int(CYMX_OK) : fail(args, CYMX_OUT_OF_MEMORY, "no memory for the sums of one image");
     });
 }
 

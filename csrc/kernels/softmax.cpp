@@ -11,7 +11,7 @@ namespace {
 
 enum { LANES = 16, ROOM = 2048, COLUMNS = 64 };
 
-template <class T> constexpr wide_t<T> minus_infinity() { return -cymx::limits<wide_t<T>>::infinity(); }
+template <class T> constexpr wide_t<T> minus_infinity() { return -limits<wide_t<T>>::infinity(); }
 
 inline i64 least(i64 a, i64 b) { return a < b ? a : b; }
 
@@ -48,7 +48,7 @@ template <bool LOG, class T> struct Row {
     void add_up(i64 m) {
         for (i64 i = 0; i < m; i += LANES) {
             for (int l = 0; l < LANES; ++l) {
-                const A v = room[i + l] - top[0], e = cymx::m::exp(v);
+                const A v = room[i + l] - top[0], e = m::exp(v);
                 sum[l] += e;
                 room[i + l] = LOG ? v : e;
             }
@@ -57,7 +57,7 @@ template <bool LOG, class T> struct Row {
 
     void finish(i64 m, T *y, A shift, A scale) {
         for (i64 i = 0; i < m; ++i) {
-            y[i] = narrow<T>(LOG ? room[i] - shift : room[i] * scale);
+            y[i] = convert<T>(LOG ? room[i] - shift : room[i] * scale);
         }
     }
 
@@ -83,12 +83,12 @@ template <bool LOG, class T> struct Row {
                 sum[l] += sum[l + half];
             }
         }
-        const A shift = LOG ? cymx::m::log(sum[0]) : A(0), scale = 1 / sum[0];
+        const A shift = LOG ? m::log(sum[0]) : A(0), scale = 1 / sum[0];
         for (i64 at = 0; at < n; at += ROOM) {
             if (n > ROOM) {
                 m = load(at);
                 for (i64 i = 0; i < m; ++i) {
-                    room[i] = LOG ? room[i] - top[0] : cymx::m::exp(room[i] - top[0]);
+                    room[i] = LOG ? room[i] - top[0] : m::exp(room[i] - top[0]);
                 }
             }
             finish(least(ROOM, n - at), y + at, shift, scale);
@@ -111,16 +111,16 @@ template <bool LOG, class T> void columns(const T *x, T *y, i64 n, i64 step, i64
     }
     for (i64 i = 0; i < n; ++i) {
         for (i64 b = 0; b < n_columns; ++b) {
-            sum[b] += cymx::m::exp(widen(x[i * step + b]) - top[b]);
+            sum[b] += m::exp(widen(x[i * step + b]) - top[b]);
         }
     }
     for (i64 b = 0; b < n_columns; ++b) {
-        last[b] = LOG ? cymx::m::log(sum[b]) : 1 / sum[b];
+        last[b] = LOG ? m::log(sum[b]) : 1 / sum[b];
     }
     for (i64 i = 0; i < n; ++i) {
         for (i64 b = 0; b < n_columns; ++b) {
             const A v = widen(x[i * step + b]) - top[b];
-            y[i * step + b] = narrow<T>(LOG ? v - last[b] : cymx::m::exp(v) * last[b]);
+            y[i * step + b] = convert<T>(LOG ? v - last[b] : m::exp(v) * last[b]);
         }
     }
 }
@@ -148,16 +148,16 @@ template <bool LOG, class T> void softmax(const T *x, T *y, i64 before, i64 n, i
 
 template <bool LOG> int softmax_axis(const cymx_args *args) {
     const cymx_tensor &x = args->in[0], &y = args->out[0];
-    const i64 axis = static_cast<const cymx::axis_params *>(args->params)->axis;
+    const i64 axis = static_cast<const axis_params *>(args->params)->axis;
     if (axis < 0 || axis >= x.ndim || x.dtype != y.dtype) {
-        return fail(args->err, CYMX_BAD_ARGUMENT, "axis out of range, or types that differ");
+        return fail(args, CYMX_BAD_ARGUMENT, "axis out of range, or types that differ");
     }
     i64 before = 1, after = 1;
     for (int32_t i = 0; i < x.ndim; ++i) {
         before *= i < axis ? x.shape[i] : 1;
         after *= i > axis ? x.shape[i] : 1;
     }
-    return for_float(x.dtype, args->err, [&](auto zero) {
+    return for_float(args, x.dtype, [&](auto zero) {
         using T = decltype(zero);
         softmax<LOG>(static_cast<const T *>(x.data), static_cast<T *>(y.data), before, x.shape[axis], after);
         return int(CYMX_OK);
