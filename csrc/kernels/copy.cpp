@@ -165,6 +165,9 @@ void strides_of(const cymx_tensor &t, i64 *strides) {
 }
 
 int copy(const cymx_args *args) {
+    if (int code = expect(args, 1, 1, 0)) {
+        return code;
+    }
     const cymx_tensor &x = args->in[0], &y = args->out[0];
     if (x.dtype != y.dtype || element_count(x) != element_count(y)) {
         return fail(args, CYMX_BAD_ARGUMENT, "%lld elements of dtype %lld cannot be copied to %lld of dtype %lld", element_count(x), x.dtype,
@@ -175,6 +178,9 @@ int copy(const cymx_args *args) {
 }
 
 int transpose(const cymx_args *args) {
+    if (int code = expect(args, 1, 1, sizeof(transpose_params))) {
+        return code;
+    }
     const cymx_tensor &x = args->in[0], &y = args->out[0];
     const i64 *axes = ((const transpose_params *)args->params)->axes;
     i64 from[CYMX_MAX_NDIM], to[CYMX_MAX_NDIM], seen = 0;
@@ -195,6 +201,9 @@ int transpose(const cymx_args *args) {
 }
 
 int concat(const cymx_args *args) {
+    if (int code = expect(args, 1, 1, sizeof(axis_params))) {
+        return code;
+    }
     const cymx_tensor &y = args->out[0];
     const i64 axis = ((const axis_params *)args->params)->axis, size = element_size(y.dtype);
     i64 outer = 1, inner = 1, length = 0;
@@ -256,6 +265,9 @@ int plan_slice(const cymx_args *args, const cymx_tensor &whole, const cymx_tenso
 }
 
 int slice(const cymx_args *args) {
+    if (int code = expect(args, 1, 1, sizeof(slice_params))) {
+        return code;
+    }
     const cymx_tensor &x = args->in[0], &y = args->out[0];
     Move m;
     i64 start;
@@ -269,6 +281,9 @@ int slice(const cymx_args *args) {
 }
 
 int slice_scatter(const cymx_args *args) {
+    if (int code = expect(args, 1, 1, sizeof(slice_params))) {
+        return code;
+    }
     const cymx_tensor &x = args->in[0], &y = args->out[0];
     const i64 size = element_size(x.dtype);
     Move m;
@@ -334,6 +349,9 @@ template <class T> void pad_rows(const cymx_tensor &x, const cymx_tensor &y, con
 }
 
 int pad(const cymx_args *args) {
+    if (int code = expect(args, 1, 1, sizeof(pad_params))) {
+        return code;
+    }
     const cymx_tensor &x = args->in[0], &y = args->out[0];
     const pad_params &p = *(const pad_params *)args->params;
     if (x.dtype != y.dtype || x.ndim != y.ndim || x.ndim == 0 || p.mode < PAD_CONSTANT || p.mode > PAD_REFLECT) {

@@ -1,7 +1,7 @@
 // take, take_grad, pick, pick_grad, one_hot, gather_nd, scatter_nd, gather_nd_grad: elements found by the values of an index array.
 //
-// Indices are of any numeric dtype; floats are cut to whole numbers.  take and pick clip or wrap what is out of range, as MXNet 1.9.1 does; one_hot gives
-// it a row of `off`; the *_nd kernels count negative indices from the end and refuse what is still out of range.  Gradients add in the order of the
+// Indices are of any numeric dtype; floats are cut to whole numbers.  take and pick clip, wrap or refuse what is out of range, as MXNet 1.9.1 does; one_hot
+// gives it a row of `off`; the *_nd kernels count negative indices from the end and refuse what is still out of range.  Gradients add in the order of the
 // indices, whatever the number of threads; float16 and bfloat16 add in float32.  Nothing aliases.  Called by: take, Embedding, pick, one_hot, gather_nd,
 // scatter_nd, and gradients.
 #include <stdlib.h>
@@ -57,7 +57,7 @@ struct Axis {
 int read_axis(const cymx_args *args, const cymx_tensor &table, Axis *a, i64 *mode) {
     const index_params *p = (const index_params *)args->params;
     *mode = p->mode;
-    if (p->axis < 0 || p->axis >= table.ndim || p->mode < INDEX_CLIP || p->mode > INDEX_WRAP) {
+    if (p->axis < 0 || p->axis >= table.ndim || p->mode < INDEX_CLIP || p->mode > INDEX_RAISE) {
         return fail(args, CYMX_BAD_ARGUMENT, "axis %lld is out of range for %lld dimensions, or mode %lld does not exist", p->axis, table.ndim, p->mode);
     }
     for (i32 d = 0; d < table.ndim; ++d) {
@@ -77,7 +77,12 @@ int read_ranged(const cymx_args *args, const cymx_tensor &t, i64 length, i64 mod
         return args->err->code;
     }
     for (i64 i = 0; i < n; ++i) {
-        (*out)[i] = bring_in_range((*out)[i], length, mode);
+        const i64 index = (*out)[i];
+        if (mode == INDEX_RAISE && (index < 0 || index >= length)) {
+            free(*out);
+            return fail(args, CYMX_BAD_ARGUMENT, "index %lld is out of range for an axis of length %lld", index, length);
+        }
+        (*out)[i] = bring_in_range(index, length, mode);
     }
     return CYMX_OK;
 }
@@ -91,6 +96,9 @@ int check_count(const cymx_args *args, const cymx_tensor &t, i64 expected, i32 d
 }
 
 int take(const cymx_args *args) {
+    if (int code = expect(args, 2, 1, sizeof(index_params))) {
+        return code;
+    }
     const cymx_tensor &x = args->in[0], &indices = args->in[1], &y = args->out[0];
     Axis a;
     i64 mode, *rows;
@@ -156,6 +164,9 @@ template <class T> int add_rows(const cymx_args *args, const Axis &a, i64 n, con
 }
 
 int take_grad(const cymx_args *args) {
+    if (int code = expect(args, 2, 1, sizeof(index_params))) {
+        return code;
+    }
     const cymx_tensor &dy = args->in[0], &indices = args->in[1], &dx = args->out[0];
     Axis a;
     i64 mode, *rows;
@@ -214,10 +225,20 @@ int pick_either(const cymx_args *args, const cymx_tensor &table, const cymx_tens
     return CYMX_OK;
 }
 
-int pick(const cymx_args *args) { return pick_either(args, args->in[0], args->out[0], true); }
-int pick_grad(const cymx_args *args) { return pick_either(args, args->out[0], args->in[0], false); }
+int pick(const cymx_args *args) {
+    int code = expect(args, 2, 1, sizeof(index_params));
+    return code ? code : pick_either(args, args->in[0], args->out[0], true);
+}
+
+int pick_grad(const cymx_args *args) {
+    int code = expect(args, 2, 1, sizeof(index_params));
+    return code ? code : pick_either(args, args->out[0], args->in[0], false);
+}
 
 int one_hot(const cymx_args *args) {
+    if (int code = expect(args, 1, 1, sizeof(one_hot_params))) {
+        return code;
+    }
     const cymx_tensor &indices = args->in[0], &y = args->out[0];
     const one_hot_params &p = *(const one_hot_params *)args->params;
     const i64 n = element_count(indices), depth = y.ndim ? y.shape[y.ndim - 1] : 0;
@@ -283,6 +304,9 @@ int read_runs(const cymx_args *args, const cymx_tensor &table, const cymx_tensor
 }
 
 int gather_nd(const cymx_args *args) {
+    if (int code = expect(args, 2, 1, 0)) {
+        return code;
+    }
     const cymx_tensor &x = args->in[0], &y = args->out[0];
     i64 n, inner, *at;
     if (int code = read_runs(args, x, args->in[1], y, &n, &inner, &at)) {
@@ -298,6 +322,9 @@ int gather_nd(const cymx_args *args) {
 
 // Where indices repeat, the last one wins.
 int scatter_nd(const cymx_args *args) {
+    if (int code = expect(args, 2, 1, 0)) {
+        return code;
+    }
     const cymx_tensor &x = args->in[0], &y = args->out[0];
     i64 n, inner, *at;
     if (int code = read_runs(args, y, args->in[1], x, &n, &inner, &at)) {
@@ -313,6 +340,9 @@ int scatter_nd(const cymx_args *args) {
 }
 
 int gather_nd_grad(const cymx_args *args) {
+    if (int code = expect(args, 2, 1, 0)) {
+        return code;
+    }
     const cymx_tensor &dy = args->in[0], &dx = args->out[0];
     i64 n, inner, *at;
     if (int code = read_runs(args, dx, args->in[1], dy, &n, &inner, &at)) {

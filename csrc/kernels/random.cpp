@@ -89,6 +89,9 @@ template <class V> int normal_as(const cymx_args *args) {
 }
 
 int random_uniform(const cymx_args *args) {
+    if (int code = expect(args, 0, 1, sizeof(random_params))) {
+        return code;
+    }
     if (!is_floating(args->out[0].dtype)) {
         return fail(args, CYMX_UNSUPPORTED, "uniform numbers are floating, not of dtype %lld; randint yields integers", args->out[0].dtype);
     }
@@ -96,6 +99,9 @@ int random_uniform(const cymx_args *args) {
 }
 
 int random_normal(const cymx_args *args) {
+    if (int code = expect(args, 0, 1, sizeof(random_params))) {
+        return code;
+    }
     if (!is_floating(args->out[0].dtype)) {
         return fail(args, CYMX_UNSUPPORTED, "normal numbers are floating, not of dtype %lld", args->out[0].dtype);
     }
@@ -103,6 +109,9 @@ int random_normal(const cymx_args *args) {
 }
 
 int random_bernoulli(const cymx_args *args) {
+    if (int code = expect(args, 0, 1, sizeof(random_params))) {
+        return code;
+    }
     const double p = params_of(args).a;
     if (!(p >= 0 && p <= 1)) {
         return fail(args, CYMX_BAD_ARGUMENT, "the probability of 1 is not between 0 and 1");
@@ -118,6 +127,9 @@ int random_bernoulli(const cymx_args *args) {
 }
 
 int random_randint(const cymx_args *args) {
+    if (int code = expect(args, 0, 1, sizeof(random_params))) {
+        return code;
+    }
     const double a = params_of(args).a, b = params_of(args).b;
     if (!(a < b && a >= -9007199254740992.0 && b <= 9007199254740992.0)) {
         return fail(args, CYMX_BAD_ARGUMENT, "the range of whole numbers is empty, or beyond 2**53");
@@ -134,6 +146,9 @@ int random_randint(const cymx_args *args) {
 }
 
 int arange(const cymx_args *args) {
+    if (int code = expect(args, 0, 1, sizeof(arange_params))) {
+        return code;
+    }
     const arange_params &p = *(const arange_params *)args->params;
     const cymx_tensor &y = args->out[0];
     const i64 n = element_count(y);

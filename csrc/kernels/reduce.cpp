@@ -280,6 +280,9 @@ template <class R, class T> int reduce_columns(const cymx_args *args, const Layo
 }
 
 template <class R> int reduce(const cymx_args *args) {
+    if (int code = expect(args, 1, 1, sizeof(reduce_params))) {
+        return code;
+    }
     const cymx_tensor &x = args->in[0], &y = args->out[0];
     const i64 mask = ((const reduce_params *)args->params)->mask;
     i64 n_kept = 1;
@@ -356,6 +359,9 @@ template <class R, class T> void arg_columns(const T *x, i64 n_rows, i64 stride,
 }
 
 template <class R> int arg_reduce(const cymx_args *args) {
+    if (int code = expect(args, 1, 1, sizeof(axis_params))) {
+        return code;
+    }
     const cymx_tensor &x = args->in[0], &y = args->out[0];
     const i64 axis = ((const axis_params *)args->params)->axis;
     if (axis >= x.ndim || axis < -1) {

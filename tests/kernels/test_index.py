@@ -8,7 +8,7 @@ from kernels.nn_support import threads
 from cymx import _ops
 from cymx.base import MXNetError
 
-CLIP, WRAP = 0, 1
+CLIP, WRAP, RAISE = 0, 1, 2
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 DTYPES = [np.dtype(d) for d in ("float32", "float64", "float16", "int32", "int64", "uint8", "int8")] + [BFLOAT16]
 
@@ -39,6 +39,9 @@ def test_take_and_its_gradient(portable, mode, dtype):
             dx = np.zeros(shape)
             rows = np.moveaxis(dy.reshape(*shape[:axis], -1, *shape[axis + 1 :]), axis, 0)
             np.add.at(np.moveaxis(dx, axis, 0), at.ravel(), rows.astype(float))
+            inside = np.abs(indices) % shape[axis]
+            want = launch("take", [x, inside], want.shape, (axis, CLIP))
+            np.testing.assert_array_equal(launch("take", [x, inside], want.shape, (axis, RAISE)), want)
             np.testing.assert_array_equal(launch("take_grad", [dy, indices], shape, (axis, mode)), dx.astype(dtype))
 
 
@@ -114,5 +117,10 @@ def test_refuses_what_does_not_fit():
         launch("take", [x, np.zeros(1)], (2,), (0, CLIP))
     with pytest.raises(MXNetError, match="point into an axis of length 0"):
         launch("take", [np.zeros((0, 3), np.float32), np.zeros(1)], (1, 3), (0, CLIP))
+    for index in (-1, 2):
+        with pytest.raises(MXNetError, match=f"index {index} is out of range for an axis of length 2"):
+            launch("take", [x, np.array([0, index])], (2, 3), (0, RAISE))
+    with pytest.raises(MXNetError, match="1 inputs, 1 outputs and 16 bytes of parameters, expected 2, 1 and 16"):
+        launch("take", [x], (2, 3), (0, CLIP))
     with pytest.raises(MXNetError, match="axis 2 is out of range"):
         launch("pick", [x, np.zeros(2)], (2,), (2, CLIP))

@@ -35,7 +35,7 @@ struct pool_params {
     i64 n, kind, kernel[3], stride[3], pad_lo[3], pad_hi[3], count_include_pad, p;
 };
 
-// softmax, log_softmax, argmax, argmin, concat: one axis, already non-negative.
+// softmax, log_softmax, argmax, argmin, concat: one axis, already non-negative; -1 means all axes as one in argmax and argmin.
 struct axis_params {
     i64 axis;
 };
@@ -50,7 +50,7 @@ struct transpose_params {
     i64 axes[8];
 };
 
-// slice: out[i...] = in[begin + i * step ...].   slice_scatter: out = fill everywhere but out[begin + i * step ...] = in[i...].
+// slice: out[i...] = in[begin + i * step ...].   slice_scatter: out = 0 everywhere but out[begin + i * step ...] = in[i...].
 struct slice_params {
     i64 begin[8], step[8];
 };
@@ -62,9 +62,9 @@ struct pad_params {
     double value;
 };
 
-enum index_mode { INDEX_CLIP = 0, INDEX_WRAP = 1 };
+enum index_mode { INDEX_CLIP = 0, INDEX_WRAP = 1, INDEX_RAISE = 2 };
 
-// take (data, indices), take_grad (dy, indices), pick (data, index).
+// take (data, indices), take_grad (dy, indices), pick (data, index), pick_grad (dy, index).
 struct index_params {
     i64 axis, mode;
 };
