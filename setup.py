@@ -75,6 +75,7 @@ setup(
     ext_modules=cythonize(
         [
             extension("_engine", map(str, Path("csrc/engine").glob("*.cpp"))),
+            extension("_array", []),
             extension("_ops", map(str, Path("csrc").glob("*.cpp"))),
         ],
         compiler_directives={"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True, "embedsignature": True},

@@ -1,37 +1,46 @@
-"""The door: arrays, and everything that launches on the CPU.
+"""The door: everything that launches on the CPU.
 
-Array is the base of NDArray: a contiguous piece of a Buffer with a shape and a dtype.  Plan holds compiled steps and pushes runs of them to the engine.
-`launch` runs one kernel at once on NumPy arrays, for tests.  Holds no state but the choice of instruction set.  Called by: ndarray, executor, compiler/plan.
+Plan holds compiled steps and pushes runs of them to the engine.  `launch` runs one kernel at once on NumPy arrays, for tests.
+Holds no state but the choice of instruction set.  Called by: compiler/plan, ndarray, executor.
 """
 
 cimport cython
-from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport int32_t, int64_t, intptr_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
+from cymx._array cimport CYMX_MAX_NDIM, Array, cymx_tensor
 from cymx._engine cimport (
     CYMX_TASK_SMALL,
     Buffer,
-    buffer_new,
     cymx_buffer,
     cymx_error,
     cymx_task,
     push,
     raise_error,
     random_reserve,
-    wait_to_read,
-    wait_to_write,
 )
 
 import struct
 
-import numpy as np
-
 from cymx import config
-from cymx.base import DTYPE_FLAGS, DTYPE_NAMES, NUMPY_DTYPES, ArgumentError, MXNetError
+from cymx.base import DTYPE_FLAGS, ArgumentError, MXNetError
 
+
+cdef extern from "cymx.h" nogil:
+    ctypedef struct cymx_args:
+        const cymx_tensor *_in "in"
+        const cymx_tensor *out
+        int32_t n_in
+        int32_t n_out
+        const void *params
+        int64_t params_bytes
+        void *scratch
+        uint64_t seed
+        uint64_t counter
+        cymx_error *err
+
+    ctypedef int (*cymx_kernel)(const cymx_args *) noexcept nogil
 
 cdef extern from "plan.h" nogil:
     ctypedef struct cymx_plan:
@@ -64,11 +73,6 @@ cdef extern from "onednn.h" nogil:
     void cymx_onednn_enable(int on)
     int cymx_onednn_enabled()
 
-
-cdef int64_t ITEM_BYTES[13]
-memset(ITEM_BYTES, 0, sizeof(ITEM_BYTES))
-for _name, _flag in DTYPE_FLAGS.items():
-    ITEM_BYTES[<int>_flag] = NUMPY_DTYPES[_name].itemsize
 
 # Below this much work (bytes touched, or multiplications) a run may take place in the calling thread: a worker takes 5 to 20 us to wake.
 cdef int64_t SMALL_WORK = 262144
@@ -143,226 +147,6 @@ cdef bytes pack_params(params):
     if isinstance(params, bytes):
         return params
     return struct.pack("=" + "".join("d" if isinstance(p, float) else "q" for p in params), *params)
-
-
-# ---- arrays ----
-
-cdef class Array:
-    """A contiguous row-major array on a Buffer; views share the Buffer.  The base of NDArray."""
-
-    @classmethod
-    def empty(cls, tuple shape, str dtype, int32_t device_type=1, int32_t device_id=0):
-        """Return an uninitialised array of class `cls`.  Raises MemoryError naming the size."""
-        cdef Array self = cls.__new__(cls)
-        cdef cymx_error err
-        cdef cymx_buffer *ptr
-        self.describe(shape, DTYPE_FLAGS[dtype])
-        ptr = buffer_new(device_type, device_id, self.n_elements * ITEM_BYTES[self.t.dtype], &err)
-        if ptr is NULL:
-            raise_error(&err)
-        self.buffer = Buffer.adopt(ptr)
-        self.t.data = ptr.data
-        return self
-
-    @classmethod
-    def wrap(cls, obj, int32_t device_type=1, int32_t device_id=0):
-        """Return an array over the memory of a C-contiguous NumPy array, without copying; keeps it alive."""
-        cdef Array self = cls.__new__(cls)
-        name = obj.dtype.name
-        if name not in DTYPE_FLAGS:
-            raise ArgumentError(f"wrap: dtype is {name}, expected one of {', '.join(DTYPE_FLAGS)}")
-        if not obj.flags.c_contiguous:
-            raise ArgumentError("wrap: the array is not C-contiguous")
-        self.describe(tuple(obj.shape), DTYPE_FLAGS[name])
-        self.buffer = Buffer.wrap(obj.view(np.uint16) if name == "bfloat16" else obj, device_type, device_id)
-        self.t.data = self.buffer.ptr.data
-        return self
-
-    cdef int describe(self, tuple shape, int dtype) except -1:
-        cdef int64_t n = 1
-        cdef int64_t size
-        cdef int i = 0
-        if len(shape) > CYMX_MAX_NDIM:
-            raise ArgumentError(f"an array has at most {CYMX_MAX_NDIM} dimensions, came {len(shape)}: {shape}")
-        for dim in shape:
-            size = dim
-            if size < 0:
-                raise ArgumentError(f"shape is {shape}, expected no negative dimension")
-            if size and n > (1 << 60) // size:
-                raise MemoryError(f"an array of shape {shape} does not fit into memory")
-            self.t.shape[i] = size
-            n *= size
-            i += 1
-        self.t.ndim = i
-        self.t.dtype = dtype
-        self.n_elements = n
-        self.cached_shape = shape
-        return 0
-
-    def view(self, tuple shape, int64_t offset=0):
-        """Return an array of the same class on the same memory, `offset` elements from this one's start.  Raises ArgumentError outside it."""
-        cdef Array other = type(self).__new__(type(self))
-        other.describe(shape, self.t.dtype)
-        if offset < 0 or offset + other.n_elements > self.n_elements:
-            raise ArgumentError(f"a view of shape {shape} at element {offset} does not lie inside an array of shape {self.cached_shape}")
-        other.buffer = self.buffer
-        other.t.data = <char *>self.t.data + offset * ITEM_BYTES[self.t.dtype]
-        return other
-
-    @property
-    def shape(self):
-        """The dimensions, outermost first."""
-        return self.cached_shape
-
-    @property
-    def ndim(self):
-        """The number of dimensions."""
-        return self.t.ndim
-
-    @property
-    def size(self):
-        """The number of elements."""
-        return self.n_elements
-
-    @property
-    def nbytes(self):
-        """The bytes of all elements."""
-        return self.n_elements * ITEM_BYTES[self.t.dtype]
-
-    @property
-    def dtype_name(self):
-        """The dtype's name, e.g. 'float32'."""
-        return DTYPE_NAMES[self.t.dtype]
-
-    @property
-    def device_type(self):
-        """MXNet's device number: 1 cpu, 2 gpu, 3 cpu_pinned, 5 cpu_shared."""
-        return self.buffer.ptr.device_type
-
-    @property
-    def device_id(self):
-        """The device's id."""
-        return self.buffer.ptr.device_id
-
-    @property
-    def address(self):
-        """The address of the first element."""
-        return <intptr_t>self.t.data
-
-    def overlaps(self, Array other):
-        """Tell whether two arrays share memory."""
-        cdef char *a = <char *>self.t.data
-        cdef char *b = <char *>other.t.data
-        return a < b + other.n_elements * ITEM_BYTES[other.t.dtype] and b < a + self.n_elements * ITEM_BYTES[self.t.dtype]
-
-    def wait_to_read(self):
-        """Wait until all pending writes are done.  Raises the error that the last one left."""
-        self.buffer.wait_to_read()
-
-    def wait_to_write(self):
-        """Wait until all pending reads and writes are done.  Raises the error that the last write left."""
-        self.buffer.wait_to_write()
-
-    def read(self):
-        """Return the elements as a new NumPy array.  Waits for pending writes; raises the error that the last one left."""
-        self.buffer.wait_to_read()
-        result = np.empty(self.cached_shape, NUMPY_DTYPES[DTYPE_NAMES[self.t.dtype]])
-        cdef void *data = <void *><intptr_t>result.ctypes.data
-        cdef int64_t n = self.n_elements * ITEM_BYTES[self.t.dtype]
-        cdef void *source = self.t.data
-        with nogil:
-            memcpy(data, source, n)
-        return result
-
-    def write(self, source):
-        """Copy in the bytes of a C-contiguous object of the same size.  Waits for pending users; clears an earlier error of the whole array."""
-        cdef WriteTask *task
-        cdef Py_buffer view
-        cdef int64_t n = self.n_elements * ITEM_BYTES[self.t.dtype]
-        PyObject_GetBuffer(source, &view, PyBUF_C_CONTIGUOUS)
-        try:
-            if view.len != n:
-                raise ArgumentError(f"write: {view.len} bytes came, expected {n} for shape {self.cached_shape} of {self.dtype_name}")
-            self.copy_in(view.buf, n)
-        finally:
-            PyBuffer_Release(&view)
-
-    cdef int copy_in(self, void *source, int64_t n) except -1:
-        # As a task, so that it takes its turn and clears poison; waited for, because the source may change afterwards.
-        cdef WriteTask *arg = <WriteTask *>malloc(sizeof(WriteTask))
-        cdef cymx_task task
-        cdef cymx_error err
-        cdef cymx_buffer *ptr = self.buffer.ptr
-        cdef int code
-        if arg is NULL:
-            raise MemoryError("no memory for a copy")
-        arg.target, arg.source, arg.n = self.t.data, source, n
-        memset(&task, 0, sizeof(task))
-        task.run, task.drop, task.arg = run_write, free, arg
-        task.writes, task.n_writes = &ptr, 1
-        # A partial write reads the rest: poison elsewhere in the buffer stays.
-        if n < ptr.bytes:
-            task.reads, task.n_reads = &ptr, 1
-        task.device_type, task.device_id = ptr.device_type, ptr.device_id
-        task.label, task.flags = b"copy", CYMX_TASK_SMALL
-        with nogil:
-            code = push(&task, &err)
-            if code == 0:
-                code = wait_to_read(ptr, &err)
-        if code:
-            raise_error(&err)
-        return 0
-
-    def __getbuffer__(self, Py_buffer *view, int flags):
-        cdef int i
-        cdef int64_t stride = ITEM_BYTES[self.t.dtype]
-        cdef Py_ssize_t *dims
-        if flags & PyBUF_WRITABLE:
-            if self.buffer.readonly:
-                raise BufferError("the array wraps read-only memory")
-            self.buffer.wait_to_write()
-        else:
-            self.buffer.wait_to_read()
-        dims = <Py_ssize_t *>PyMem_Malloc(sizeof(Py_ssize_t) * 2 * (self.t.ndim + 1))
-        if dims is NULL:
-            raise MemoryError("no memory for a view")
-        for i in range(self.t.ndim - 1, -1, -1):
-            dims[i] = self.t.shape[i]
-            dims[self.t.ndim + i] = stride
-            stride *= self.t.shape[i]
-        view.buf, view.obj, view.len = self.t.data, self, self.n_elements * ITEM_BYTES[self.t.dtype]
-        view.itemsize, view.readonly, view.ndim = ITEM_BYTES[self.t.dtype], self.buffer.readonly, self.t.ndim
-        view.format = NULL
-        view.shape = NULL
-        view.strides = NULL
-        if flags & PyBUF_FORMAT:
-            view.format = FORMATS[self.t.dtype]
-        if flags & PyBUF_ND:
-            view.shape = dims
-        if (flags & PyBUF_STRIDES) == PyBUF_STRIDES:
-            view.strides = dims + self.t.ndim
-        view.suboffsets = NULL
-        view.internal = dims
-
-    def __releasebuffer__(self, Py_buffer *view):
-        PyMem_Free(view.internal)
-
-
-cdef char *FORMATS[13]
-FORMATS[0], FORMATS[1], FORMATS[2], FORMATS[3], FORMATS[4] = b"f", b"d", b"e", b"B", b"i"
-FORMATS[5], FORMATS[6], FORMATS[7], FORMATS[12] = b"b", b"q", b"?", b"H"
-
-
-cdef struct WriteTask:
-    void *target
-    void *source
-    int64_t n
-
-
-cdef int run_write(void *arg, cymx_error *err) noexcept nogil:
-    cdef WriteTask *task = <WriteTask *>arg
-    memcpy(task.target, task.source, task.n)
-    return 0
 
 
 # ---- plans ----

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._engine import Buffer
-from .._ops import Array
+from .._array import Array
 from ..base import ArgumentError, Context, MXNetError, current_context
 from ..compiler import Plan, compile_graph
 from ..ir import Entry, Graph, Node, Type
