@@ -7,6 +7,8 @@
 // Refuses nothing itself.  Called by: csrc/dispatch.cpp, cymx/_ops.pyx.
 #include "onednn.h"
 
+#include <omp.h>
+
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -31,15 +33,15 @@
 
 namespace {
 
-#define CYMX_ONEDNN_FUNCTIONS(X)                                                                                                         \
-    X(version)                                                                                                                           \
-    X(engine_create) X(stream_create) X(stream_wait) X(stream_destroy) X(memory_desc_create_with_strides) X(memory_desc_create_with_tag) \
-        X(memory_desc_clone) X(memory_desc_destroy) X(memory_desc_equal) X(memory_desc_get_size) X(memory_create) X(memory_destroy)      \
-            X(primitive_attr_create) X(primitive_attr_destroy) X(primitive_attr_set_scratchpad_mode) X(primitive_attr_set_fpmath_mode)   \
-                X(primitive_desc_query) X(primitive_desc_query_md) X(primitive_desc_destroy) X(primitive_create) X(primitive_destroy)    \
-                    X(primitive_execute) X(reorder_primitive_desc_create) X(matmul_primitive_desc_create)                                \
-                        X(convolution_forward_primitive_desc_create) X(convolution_backward_data_primitive_desc_create)                  \
-                            X(convolution_backward_weights_primitive_desc_create)
+#define CYMX_ONEDNN_FUNCTIONS(X)                                                                                                             \
+    X(version)                                                                                                                               \
+    X(engine_create)                                                                                                                         \
+    X(stream_create) X(stream_wait) X(stream_destroy) X(memory_desc_create_with_strides) X(memory_desc_create_with_tag) X(memory_desc_clone) \
+        X(memory_desc_destroy) X(memory_desc_equal) X(memory_desc_get_size) X(memory_create) X(memory_destroy) X(primitive_attr_create)      \
+            X(primitive_attr_destroy) X(primitive_attr_set_scratchpad_mode) X(primitive_attr_set_fpmath_mode) X(primitive_desc_query)        \
+                X(primitive_desc_query_md) X(primitive_desc_destroy) X(primitive_create) X(primitive_destroy) X(primitive_execute)           \
+                    X(reorder_primitive_desc_create) X(matmul_primitive_desc_create) X(convolution_forward_primitive_desc_create)            \
+                        X(convolution_backward_data_primitive_desc_create) X(convolution_backward_weights_primitive_desc_create)
 
 #define CYMX_MEMBER(name) decltype(&dnnl_##name) name;
 struct Library {
@@ -220,7 +222,7 @@ int run(const Step &step, const cymx_args *args) {
 
 // ---- the cache: everything that a step was built from, to the step -----------------------------------------------------------------------------
 
-// Kernel, then parameters, then the type and shape of every array.
+// Kernel and threads, then parameters, then the type and shape of every array.
 struct Key {
     enum { WORDS = 64 };
     int n = 0;
@@ -228,6 +230,7 @@ struct Key {
 
     Key(int64_t kernel, const cymx_args *args) {
         add(kernel);
+        add(omp_get_max_threads()); // primitives keep the number that they were made for; a forked child must not meet the parent's
         for (int64_t i = 0; i < args->params_bytes / 8; ++i) {
             add(static_cast<const int64_t *>(args->params)[i]);
         }
@@ -311,8 +314,6 @@ Shape shape_of(const cymx_tensor &t) {
     return s;
 }
 
-enum { TOO_SMALL = 64 * 32 * 32 }; // multiplications: below, waking a second thread costs more than the product
-
 StepPtr build_matmul(const cymx_args *args) {
     const dnnl_data_type_t type = common_type(args);
     const cymx_tensor *tensors[] = {&args->in[0], &args->in[1], &args->out[0]};
@@ -322,7 +323,6 @@ StepPtr build_matmul(const cymx_args *args) {
         return nullptr;
     }
     Shape shapes[3];
-    int64_t work = 1;
     for (int i = 0; i < 3; ++i) {
         const cymx_tensor &t = *tensors[i];
         if (t.ndim < 2) {
@@ -333,14 +333,10 @@ StepPtr build_matmul(const cymx_args *args) {
             batch *= t.shape[d];
         }
         const int64_t rows = t.shape[t.ndim - 2], columns = t.shape[t.ndim - 1];
-        work = i == 0 ? rows * columns : i == 2 ? work * batch * columns : work;
         shapes[i] = Shape{batch, turned[i] ? columns : rows, turned[i] ? rows : columns};
         if (turned[i]) {
             shapes[i].transpose_last();
         }
-    }
-    if (work < TOO_SMALL) {
-        return nullptr;
     }
     const auto desc = make<dnnl_primitive_desc>(lib.matmul_primitive_desc_create, engine, shapes[0].desc(type).get(), shapes[1].desc(type).get(),
                                                 const_dnnl_memory_desc_t(nullptr), shapes[2].desc(type).get(), strict);
@@ -409,22 +405,59 @@ template <Direction DIRECTION> StepPtr build_conv(const cymx_args *args) {
                  operand(DNNL_ARG_DIFF_WEIGHTS, true, w.desc(type)));
 }
 
+int64_t count(const cymx_tensor &t) {
+    int64_t n = 1;
+    for (int32_t d = 0; d < t.ndim; ++d) {
+        n *= t.shape[d];
+    }
+    return n;
+}
+
+// Multiplications of one call.
+int64_t work_of_matmul(const cymx_args *args) {
+    const cymx_tensor &a = args->in[0];
+    const int32_t inner = a.ndim - (static_cast<const cymx::matmul_params *>(args->params)->transpose_a ? 2 : 1);
+    return inner < 0 ? 0 : count(args->out[0]) * a.shape[inner];
+}
+
+template <Direction DIRECTION> int64_t work_of_conv(const cymx_args *args) {
+    const cymx_tensor &w = DIRECTION == BACKWARD_WEIGHT ? args->out[0] : args->in[1], &y = DIRECTION == FORWARD ? args->out[0] : args->in[0];
+    return w.ndim == 0 || w.shape[0] == 0 ? 0 : count(y) * (count(w) / w.shape[0]);
+}
+
+// Keeps small work in the calling thread: to wake others costs more, and milliseconds where their cores are busy.
+class Threads {
+  public:
+    explicit Threads(int64_t work) : before_(omp_get_max_threads()) {
+        if (work < 1000000) {
+            omp_set_num_threads(1);
+        }
+    }
+    Threads(const Threads &) = delete;
+    ~Threads() { omp_set_num_threads(before_); }
+
+  private:
+    int before_;
+};
+
 struct Row {
     const char *name;
     StepPtr (*builder)(const cymx_args *);
+    int64_t (*work)(const cymx_args *);
     cymx_kernel run;
 };
 extern const Row rows[];
 
 template <int I> int row(const cymx_args *args) {
+    const Threads threads(rows[I].work(args));
     const StepPtr step = find_or_build(I, args, rows[I].builder);
     return step ? run(*step, args) : cymx_kernel_find_portable(rows[I].name)(args);
 }
 
-const Row rows[] = {{"matmul", build_matmul, row<0>},
-                    {"conv_fwd", build_conv<FORWARD>, row<1>},
-                    {"conv_bwd_data", build_conv<BACKWARD_DATA>, row<2>},
-                    {"conv_bwd_weight", build_conv<BACKWARD_WEIGHT>, row<3>}};
+const Row rows[] = {{"matmul", build_matmul, work_of_matmul, row<0>},
+                    {"conv_fwd", build_conv<FORWARD>, work_of_conv<FORWARD>, row<1>},
+                    {"conv_bwd_data", build_conv<BACKWARD_DATA>, work_of_conv<BACKWARD_DATA>, row<2>},
+                    {"conv_bwd_weight", build_conv<BACKWARD_WEIGHT>, work_of_conv<BACKWARD_WEIGHT>, row<3>}};
 
 int refuse(cymx_error *err, const char *format, const char *detail) {
     err->code = CYMX_UNSUPPORTED;

@@ -29,7 +29,7 @@ template <class T> void vector_product(i64 n, i64 k, const T *v, const Strided<T
     const bool by_columns = w.i_step == 1;
     // Enough columns for a few cache lines of each row; the blocks do not depend on the number of threads.
     const i64 block = by_columns ? ROWS * L : 16;
-#pragma omp parallel for schedule(static) if (n * k > 200000)
+#pragma omp parallel for schedule(static) if (n * k > 500000)
     for (i64 j0 = 0; j0 < n; j0 += block) {
         const i64 nj = least(block, n - j0);
         const T *from = w.p + j0 * w.i_step;
