@@ -10,7 +10,10 @@ __all__ = ["exponential", "normal", "randint", "randn", "seed", "shuffle", "unif
 
 
 def seed(seed_state: int, ctx: Any = "all") -> None:
-    """Seed the random numbers of every context, or of one.  The same seed gives the same numbers on any device and for any number of threads."""
+    """Seed the random numbers of every context, or of one.
+
+    The same seed gives the same numbers on any device and for any number of threads.
+    """
     if not isinstance(seed_state, integer_types):
         raise ArgumentError(f"seed_state must be int, came {seed_state!r}")
     number = int(seed_state) % 2**64

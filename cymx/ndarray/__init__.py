@@ -1,6 +1,6 @@
-"""Arrays: `nd.NDArray`, the functions that make and save them, and every operator as a function (`nd.exp`, `nd.FullyConnected`, ...).
+"""Arrays: `nd.NDArray`, the functions that make and save them, and every operator as a function (`nd.exp`, ...).
 
-Operators' functions are made from the registry when they are first asked for.   Imports ops and compiler; knows no symbols.
+Operators' functions are made from the registry when they are first asked for.   Knows no symbols.
 """
 
 from . import _internal, contrib, image, linalg, op, random, sparse

@@ -1,20 +1,26 @@
-"""Contexts as arrays meet them: from device numbers, and from what users pass as `ctx`.  Called by: the rest of ndarray."""
+"""Contexts as arrays meet them: from device numbers, and from what users pass as `ctx`.
+
+Called by: the rest of ndarray.
+"""
 
 import re
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from ..base import ArgumentTypeError, Context, current_context
 
 
-@lru_cache(maxsize=None)
+@cache
 def context_of(device_type: int, device_id: int) -> Context:
     """Return the context of MXNet's device number and id."""
     return Context(Context.devtype2str[device_type], device_id)
 
 
 def context_from(ctx: Any) -> Context:
-    """Return the context that `ctx` means: None is the current one; 'cpu(1)' is read as well.  Raises ArgumentTypeError."""
+    """Return the context that `ctx` means: None is the current one; 'cpu(1)' is read as well.
+
+    Raises ArgumentTypeError.
+    """
     if ctx is None:
         return current_context()
     if isinstance(ctx, Context):

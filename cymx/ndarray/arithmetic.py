@@ -1,14 +1,14 @@
-"""Arithmetic and comparison of arrays and numbers: one table, from which both the functions (`add`, `maximum`, ...) and NDArray's operators are made.
+"""Arithmetic and comparison of arrays and numbers: one table makes both the functions and NDArray's operators.
 
-Two arrays broadcast and must have one dtype; a number takes the dtype of the array beside it; two numbers give a number.  Refuses everything else,
-NumPy arrays included, as MXNet does.  Called by: ndarray.py and users.
+Two arrays broadcast and must have one dtype; a number takes the dtype of the array beside it; two numbers give a
+number.  Refuses everything else, NumPy arrays included, as MXNet does.  Called by: ndarray.py and users.
 """
 
 import operator
 from collections.abc import Callable
 from typing import Any
 
-from .._ops import Array
+from .._array import Array
 from ..base import ArgumentTypeError, numeric_types
 from ..ops import find
 from ._invoke import invoke
@@ -16,6 +16,18 @@ from ._invoke import invoke
 
 def _truth(test: Callable[[Any, Any], Any]) -> Callable[[Any, Any], int]:
     return lambda lhs, rhs: int(bool(test(lhs, rhs)))
+
+
+def _both(lhs: Any, rhs: Any) -> bool:
+    return bool(lhs) and bool(rhs)
+
+
+def _either(lhs: Any, rhs: Any) -> bool:
+    return bool(lhs) or bool(rhs)
+
+
+def _one(lhs: Any, rhs: Any) -> bool:
+    return bool(lhs) != bool(rhs)
 
 
 # function: operators for (array, array), (array, number), (number, array), and what two numbers give
@@ -34,9 +46,9 @@ _TABLE: dict[str, tuple[str, str, str, Callable[[Any, Any], Any]]] = {
     "greater_equal": ("broadcast_greater_equal", "_greater_equal_scalar", "_lesser_equal_scalar", _truth(operator.ge)),
     "lesser": ("broadcast_lesser", "_lesser_scalar", "_greater_scalar", _truth(operator.lt)),
     "lesser_equal": ("broadcast_lesser_equal", "_lesser_equal_scalar", "_greater_equal_scalar", _truth(operator.le)),
-    "logical_and": ("broadcast_logical_and", "_logical_and_scalar", "_logical_and_scalar", _truth(lambda x, y: x and y)),
-    "logical_or": ("broadcast_logical_or", "_logical_or_scalar", "_logical_or_scalar", _truth(lambda x, y: x or y)),
-    "logical_xor": ("broadcast_logical_xor", "_logical_xor_scalar", "_logical_xor_scalar", _truth(lambda x, y: bool(x) != bool(y))),
+    "logical_and": ("broadcast_logical_and", "_logical_and_scalar", "_logical_and_scalar", _truth(_both)),
+    "logical_or": ("broadcast_logical_or", "_logical_or_scalar", "_logical_or_scalar", _truth(_either)),
+    "logical_xor": ("broadcast_logical_xor", "_logical_xor_scalar", "_logical_xor_scalar", _truth(_one)),
 }
 
 
@@ -64,7 +76,7 @@ def _function(name: str) -> Callable[[Any, Any], Any]:
         raise _refuse(name, lhs)
 
     call.__name__ = call.__qualname__ = name
-    call.__doc__ = f"Return {name}(lhs, rhs), element by element.   lhs, rhs (arrays whose shapes broadcast, of one dtype, or numbers)."
+    call.__doc__ = f"Return {name} of lhs and rhs: arrays of one dtype whose shapes broadcast, or numbers."
     return call
 
 

@@ -11,7 +11,8 @@ from ._invoke import invoke
 from .indexing import fill, store
 from .ndarray import NDArray
 
-_ZEROS, _ONES, _ARANGE, _LINSPACE, _EYE, _CONCAT = map(find, ("_zeros", "_ones", "_arange", "_linspace", "_eye", "Concat"))
+_ZEROS, _ONES, _ARANGE = find("_zeros"), find("_ones"), find("_arange")
+_LINSPACE, _EYE, _CONCAT = find("_linspace"), find("_eye"), find("Concat")
 
 
 def empty(shape, ctx: Context | None = None, dtype: Any = None, stype: str | None = None) -> NDArray:
@@ -45,7 +46,10 @@ def full(shape, val: Any, ctx: Context | None = None, dtype: Any = np.float32, o
 
 
 def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> NDArray:
-    """Return a copy of a list, a number, a NumPy array or an NDArray; float32, whatever came, unless dtype is given or an NDArray came."""
+    """Return a copy of a list, a number, a NumPy array or an NDArray.
+
+    dtype None is float32, whatever came; an NDArray keeps its own.   Raises ArgumentTypeError for what is no array.
+    """
     context = context_from(ctx)
     if isinstance(source_array, NDArray):
         target = empty(source_array.shape, context, dtype or source_array.dtype_name)
@@ -59,7 +63,15 @@ def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> N
     return out
 
 
-def arange(start, stop=None, step=1.0, repeat=1, infer_range=None, ctx: Context | None = None, dtype: Any = np.float32) -> NDArray:
+def arange(
+    start,
+    stop=None,
+    step=1.0,
+    repeat=1,
+    infer_range=None,
+    ctx: Context | None = None,
+    dtype: Any = np.float32,
+) -> NDArray:
     """Return start, start + step, ... below stop, each `repeat` times; with stop None, 0, 1, ... below start."""
     settings = {"start": start, "stop": stop, "step": step, "repeat": repeat, "dtype": dtype_name(dtype)}
     return invoke(_ARANGE, (), settings, None, context_from(ctx), NDArray)

@@ -10,7 +10,10 @@ from .ndarray import NDArray
 
 
 def save(fname: str | os.PathLike, data: Any) -> None:
-    """Write an array, a list of arrays or a dict of names and arrays; nobody ever sees a half-written file.  Raises MXNetError."""
+    """Write an array, a list of arrays or a dict of names and arrays; nobody ever sees a half-written file.
+
+    Raises MXNetError; ArgumentError (a ValueError) for anything else.
+    """
     if isinstance(data, NDArray):
         data = [data]
     if isinstance(data, dict):
@@ -18,7 +21,8 @@ def save(fname: str | os.PathLike, data: Any) -> None:
     elif isinstance(data, list):
         names, arrays = [], data
     else:
-        raise ArgumentError(f"save: data is {type(data)}, expected an NDArray, a list of NDArrays or a dict of names and NDArrays")
+        wanted = "an NDArray, a list of NDArrays or a dict of names and NDArrays"
+        raise ArgumentError(f"save: data is {type(data)}, expected {wanted}")
     if not all(isinstance(name, str) for name in names) or not all(isinstance(a, NDArray) for a in arrays):
         raise ArgumentTypeError("save: data holds something else, expected dict str->NDArray or list of NDArray")
     tensors = [params_format.Tensor(a.asnumpy()) for a in arrays]
@@ -29,7 +33,10 @@ def save(fname: str | os.PathLike, data: Any) -> None:
 
 
 def load(fname: str | os.PathLike) -> Any:
-    """Return what a file holds: a list of arrays on the current context, or a dict where they have names.  Raises MXNetError."""
+    """Return what a file holds: a list of arrays on the current context, or a dict where they have names.
+
+    Raises MXNetError.
+    """
     if not isinstance(fname, (str, os.PathLike)):
         raise ArgumentTypeError(f"load: fname is {fname!r}, expected a path")
     try:

@@ -17,7 +17,10 @@ def waitall() -> None:
 
 
 def moveaxis(tensor: NDArray, source: int | Sequence[int], destination: int | Sequence[int]) -> NDArray:
-    """Return a copy with the axes `source` at the places `destination`, the others in their order.  Raises ArgumentError (a ValueError)."""
+    """Return a copy with the axes `source` at the places `destination`, the others in their order.
+
+    Raises ArgumentError (a ValueError).
+    """
     sources, destinations = _axes("source", source, tensor.ndim), _axes("destination", destination, tensor.ndim)
     if len(sources) != len(destinations):
         raise ArgumentError("moveaxis: `source` and `destination` arguments must have the same number of elements")
@@ -41,21 +44,22 @@ def _axes(name: str, axes: int | Sequence[int], ndim: int) -> list[int]:
 def onehot_encode(indices: NDArray, out: NDArray) -> NDArray:
     """Write 1 at the column that `indices` (n,) names in each row of `out` (n, k), 0 elsewhere, and return it."""
     if out.ndim != 2 or indices.shape != out.shape[:1]:
-        raise ArgumentError(f"onehot_encode: out is {out.shape}, expected (n, k) for indices {indices.shape} of shape (n,)")
+        raise ArgumentError(f"onehot_encode: out is {out.shape}, indices {indices.shape}; expected (n, k) and (n,)")
     return invoke(find("one_hot"), (indices,), {"depth": out.shape[1], "dtype": out.dtype_name}, out)
 
 
 def split_v2(ary: NDArray, indices_or_sections: Any, axis: int = 0, squeeze_axis: bool = False) -> Any:
-    """Return the parts along an axis: a number of equal ones, or those that start at the given indices; a single one alone.
+    """Return the parts along an axis: a number of equal ones, or those that start at the given indices.
 
-    squeeze_axis drops the axis from parts of length 1.   Raises ArgumentError (a ValueError).
+    A single part comes alone, several as a list; squeeze_axis drops the axis from parts of length 1.
+    Raises ArgumentError (a ValueError).
     """
     if not -ary.ndim <= axis < ary.ndim:
         raise ArgumentError(f"split_v2: axis is {axis}, expected -{ary.ndim} to {ary.ndim - 1}")
     size = ary.shape[axis]
     if isinstance(indices_or_sections, int):
         if indices_or_sections < 1 or size % indices_or_sections:
-            raise ArgumentError(f"split_v2: {size} along axis {axis} does not divide into {indices_or_sections} equal parts")
+            raise ArgumentError(f"split_v2: axis {axis} of size {size} has no {indices_or_sections} equal parts")
         starts = list(range(0, size, size // indices_or_sections))
     elif isinstance(indices_or_sections, (tuple, list)):
         starts = [0, *indices_or_sections]

@@ -1,15 +1,16 @@
 """`x[key]` and `x[key] = value`.
 
-Integers and slices that select one contiguous piece give a view that shares memory, as in MXNet; other slices copy through an operator.  Index
-arrays follow NumPy's rules on the host, under the engine's waits.  An index made of integers alone gives shape (1,); indices outside raise
-IndexRangeError; boolean arrays are refused, lists and NumPy arrays of booleans count as 0 and 1, as in MXNet.  Called by: ndarray.py.
+Integers and slices that select one contiguous piece give a view that shares memory, as in MXNet; other slices copy
+through an operator.  Index arrays, and values for pieces that are not contiguous, follow NumPy's rules on the host,
+under the engine's waits.  Integers alone give shape (1,); indices outside raise IndexRangeError; boolean arrays are
+refused, lists and NumPy arrays of booleans count as 0 and 1, as in MXNet.  Called by: ndarray.py.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._ops import Array
+from .._array import Array
 from ..base import NUMPY_DTYPES, ArgumentError, ArgumentTypeError, IndexRangeError, numeric_types
 from ..ops import find
 from ._invoke import invoke
@@ -109,7 +110,7 @@ def _values(value: Any, x: Array) -> np.ndarray:
                 raise TypeError
             values = values.astype(float) if values.dtype == object else values
         except (TypeError, ValueError):
-            raise ArgumentTypeError(f"x[...] = value: {value!r:.80} of type {type(value)} is no number and no array") from None
+            raise ArgumentTypeError(f"x[...] = value: {value!r:.80} of {type(value)} is no number or array") from None
     with np.errstate(all="ignore"):
         return values.astype(NUMPY_DTYPES[x.dtype_name], copy=False)
 
@@ -177,7 +178,7 @@ def _index_arrays(key: list) -> Any:
 def _index_array(item: Any) -> np.ndarray:
     if isinstance(item, Array):
         if item.dtype_name == "bool":
-            raise ArgumentError("NDArray does not support boolean indexing; use contrib.boolean_mask, or an array of indices")
+            raise ArgumentError("NDArray does not support boolean indexing, expected an array of indices")
         item = item.read()
     index = np.asarray(item)
     if index.dtype.kind not in "iufb" and index.size:

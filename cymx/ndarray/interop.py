@@ -33,14 +33,14 @@ class _Writable:
 
 
 def from_dlpack(dlpack: Any) -> NDArray:
-    """Return an array on the memory of a DLPack capsule, or of anything that offers one, on the CPU; its owner lives as long as the array.
+    """Return an array on the memory of a DLPack capsule, or of anything that offers one; it lives as long as the array.
 
     Raises ArgumentError for memory of another device.
     """
     if hasattr(dlpack, "__dlpack__"):
         device = tuple(map(int, dlpack.__dlpack_device__()))
         if device != _DLPACK_CPU:
-            raise ArgumentError(f"from_dlpack: the memory is on DLPack's device {device}, expected {_DLPACK_CPU}, the CPU")
+            raise ArgumentError(f"from_dlpack: the memory is on device {device}, expected {_DLPACK_CPU}, the CPU")
         dlpack = dlpack.__dlpack__()
     values = np.from_dlpack(_Capsule(dlpack))
     return NDArray.wrap(np.ascontiguousarray(np.asarray(_Writable(values))))

@@ -1,7 +1,8 @@
 """NDArray: the array of users, on the Array of `_ops`.
 
-Holds what an array is and how its memory moves; arithmetic comes from arithmetic.py, indexing from indexing.py, and every method that is just an
-operator (`x.sum()`, `x.clip(...)`) from the registry.  Arrays are contiguous; reshapes and contiguous slices share memory.  Called by: everybody.
+Holds what an array is and how its memory moves; arithmetic comes from arithmetic.py, indexing from indexing.py, and
+every method that is just an operator (`x.sum()`, `x.clip(...)`) from the registry.  Arrays are contiguous; reshapes and
+contiguous slices share memory.  Called by: everybody.
 """
 
 import warnings
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .._ops import Array
+from .._array import Array
 from ..base import NUMPY_DTYPES, ArgumentError, ArgumentTypeError, Context, IndexRangeError, cpu, dtype_name
 from ..ops import REGISTRY, find
 from ..ops.shape import reshape_target
@@ -22,15 +23,16 @@ _CAST, _BROADCAST_TO = find("Cast"), find("broadcast_to")
 
 # Operators that are methods as well: x.name(...) is nd.name(x, ...).
 METHODS = """
-    reshape_like zeros_like ones_like broadcast_axes repeat pad swapaxes split slice slice_axis slice_like take one_hot pick sort topk argsort
-    argmax argmax_channel argmin clip abs sign shape_array size_array tile transpose flip depth_to_space space_to_depth diag sum nansum prod
-    nanprod mean max min norm round rint fix floor ceil trunc sin cos tan arcsin arccos arctan degrees radians sinh cosh tanh arcsinh arccosh
-    arctanh exp expm1 log log10 log2 log1p sqrt rsqrt cbrt rcbrt square reciprocal relu sigmoid softmax log_softmax softmin
+    reshape_like zeros_like ones_like broadcast_axes repeat pad swapaxes split slice slice_axis slice_like take one_hot
+    pick sort topk argsort argmax argmax_channel argmin clip abs sign shape_array size_array tile transpose flip
+    depth_to_space space_to_depth diag sum nansum prod nanprod mean max min norm round rint fix floor ceil trunc
+    sin cos tan arcsin arccos arctan degrees radians sinh cosh tanh arcsinh arccosh arctanh exp expm1 log log10 log2
+    log1p sqrt rsqrt cbrt rcbrt square reciprocal relu sigmoid softmax log_softmax softmin
 """.split()
 
 
 class NDArray(Array):
-    """A contiguous array of one dtype on one context, computed behind the caller's back where that pays; reading it waits.
+    """A contiguous array of one dtype on one context.  Large ones are computed in the background; reading waits for it.
 
     Made by the functions of `nd` (`array`, `zeros`, ...), never by calling the class.
     """
@@ -90,11 +92,11 @@ class NDArray(Array):
     # ---- its elements ----
 
     def asnumpy(self) -> np.ndarray:
-        """Return the elements as a new NumPy array.  Waits; raises the error of the computation that failed to make them."""
+        """Return the elements as a new NumPy array.  Waits; raises the error that stopped their computation."""
         return self.read()
 
     def asscalar(self) -> Any:
-        """Return the only element as a NumPy number.  Raises ArgumentError (a ValueError) for any other number of elements."""
+        """Return the only element as a NumPy number.  Raises ArgumentError (a ValueError) where there is not one."""
         if self.size != 1:
             raise ArgumentError(f"the current array is not a scalar: its shape is {self.shape}")
         return self.read().reshape(-1)[0]
@@ -124,7 +126,7 @@ class NDArray(Array):
         if dtype is None or np.dtype(dtype) == values.dtype:
             return values
         if copy is not None:
-            raise ArgumentError(f"an array of {np.dtype(dtype)} cannot share the memory of an NDArray of {self.dtype_name}")
+            raise ArgumentError(f"an array of {np.dtype(dtype)} cannot share the memory of {self.dtype_name}")
         return values.astype(dtype)
 
     __getitem__ = indexing.get
@@ -133,7 +135,10 @@ class NDArray(Array):
     # ---- copies ----
 
     def copyto(self, other: Any) -> Any:
-        """Copy the elements into the array `other` of the same shape, in its dtype, or into a new one on the context `other`; return it."""
+        """Copy the elements into `other` and return it: an array of the same shape, or a context for a new one.
+
+        The target keeps its dtype.   Raises ArgumentError (a ValueError) for one of another shape.
+        """
         if isinstance(other, Context):
             new = type(self).empty(self.shape, self.dtype_name, other.device_typeid, other.device_id)
             return self.copyto(new)
@@ -190,8 +195,8 @@ class NDArray(Array):
     def reshape(self, *shape, **kwargs) -> "NDArray":
         """Return the same memory under another shape.
 
-        0 keeps a dimension, -1 takes what is left, -2 the remaining ones, -3 joins two, -4 splits one into the two that follow; reverse=True reads
-        the codes from the right.  Raises ArgumentError (a ValueError) for a shape of another size.
+        0 keeps a dimension, -1 takes what is left, -2 the remaining ones, -3 joins two, -4 splits one into the two that
+        follow; reverse=True reads the codes from the right.   Raises ArgumentError (a ValueError).
         """
         wanted: Any = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
         if not shape:
@@ -200,9 +205,7 @@ class NDArray(Array):
             wanted = kwargs["shape"]
         unknown = kwargs.keys() - {"shape", "reverse"}
         if unknown:
-            raise ArgumentTypeError(
-                f"Got unknown keywords in reshape: {', '.join(sorted(unknown))}. Accepted keyword arguments are 'shape' and 'reverse'."
-            )
+            raise ArgumentTypeError(f"reshape: {', '.join(sorted(unknown))} came, expected 'shape' or 'reverse'")
         try:
             codes = tuple(n.__index__() for n in (wanted if hasattr(wanted, "__iter__") else (wanted,)))
         except AttributeError:
@@ -226,7 +229,7 @@ class NDArray(Array):
         return self.view(copy.shape) if inplace else copy
 
     def broadcast_to(self, shape) -> "NDArray":
-        """Return a copy stretched to `shape`, new axes first.  Raises ArgumentError (a ValueError) where it does not fit."""
+        """Return a copy stretched to `shape`, new axes first.  Raises ArgumentError (a ValueError)."""
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
         lead = len(shape) - self.ndim
         padded = (1,) * lead + self.shape

@@ -1,6 +1,7 @@
 """Random arrays.   A distribution's parameters are numbers, or arrays that give `shape` draws for each element.
 
-ctx None is the current context; dtype None is float32; shape None is (1,), or that of the parameters.   Called by: users and cymx.random.
+ctx None is the current context; dtype None is float32; shape None is (1,), or that of the parameters.
+Called by: users and cymx.random.
 """
 
 from typing import Any
@@ -17,8 +18,8 @@ __getattr__, __dir__ = namespace(__name__, NDArray)
 
 
 def _draw(distribution: str, parameters: dict[str, Any], shape, dtype, ctx: Context | None, out: Any) -> Any:
-    """Draw by `_random_<distribution>` where all parameters are numbers, by `_sample_<distribution>` where all are arrays."""
-    settings = {} if dtype is None else {"dtype": dtype}
+    """Draw by `_random_...` where all parameters are numbers, by `_sample_...` where all are arrays."""
+    settings: dict[str, Any] = {} if dtype is None else {"dtype": dtype}
     if all(isinstance(value, NDArray) for value in parameters.values()):
         if shape is not None:
             settings["shape"] = shape
@@ -29,7 +30,8 @@ def _draw(distribution: str, parameters: dict[str, Any], shape, dtype, ctx: Cont
             raise ArgumentError(f"random.{distribution}: {name} is of {type(value)}, {wanted}")
     if shape is None:
         shape = out.shape if out is not None else (1,)
-    return invoke(find(f"_random_{distribution}"), (), {**parameters, "shape": shape, **settings}, out, context_from(ctx), NDArray)
+    settings |= {**parameters, "shape": shape}
+    return invoke(find(f"_random_{distribution}"), (), settings, out, context_from(ctx), NDArray)
 
 
 def uniform(low=0, high=1, shape=None, dtype=None, ctx=None, out=None, **kwargs) -> NDArray:

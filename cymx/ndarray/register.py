@@ -1,13 +1,13 @@
-"""Make `nd.X` from the operators' classes when it is first asked for, in the namespaces that the prefixes of operators' names give.
+"""Make `nd.X` from the operators' classes when it is first asked for, in the namespaces that names' prefixes give.
 
-`function` makes one; NDArray's methods are the same functions, with the array itself as first input.  Called by: ndarray.py and the namespaces.
+NDArray's methods are the same functions, with the array itself as first input.  Called by: ndarray.py, the namespaces.
 """
 
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .._ops import Array
+from .._array import Array
 from ..base import ArgumentTypeError
 from ..ops import REGISTRY
 from ..ops._def import Op
@@ -16,18 +16,22 @@ from ._context import context_from
 from ._invoke import invoke
 
 # Operators of a prefix live in a namespace; what else starts with an underscore is in _internal.
-PREFIXES = {"random": "_random_", "linalg": "_linalg_", "contrib": "_contrib_", "image": "_image_", "sparse": "_sparse_"}
+PREFIXES = {kind: f"_{kind}_" for kind in ("random", "linalg", "contrib", "image", "sparse")}
 
 
 def function(word: str, name: str, module: str, cls: type[Array]) -> Callable[..., Any]:
-    """Return the function `name` of the operator registered as `word`: `f(*inputs, *settings, out=None, name=None, **settings)` gives arrays of `cls`."""
+    """Return the function `name` of the operator registered as `word`; it makes arrays of class `cls`.
+
+    It is called as f(*inputs, *settings, out=None, name=None, **inputs_and_settings).
+    """
     op = REGISTRY[word]
     n_inputs, by_name = len(op.inputs), frozenset(op.inputs)
     takes_context = "ctx" in op.params
 
     def call(*args, out=None, name=None, **settings):
         ctx = context_from(settings.pop("ctx", None)) if takes_context else None
-        if op.variadic is not None or len(args) != n_inputs or not by_name.isdisjoint(settings) or not _all_arrays(args):
+        plain = len(args) == n_inputs and op.variadic is None and by_name.isdisjoint(settings) and _all_arrays(args)
+        if not plain:
             args, settings = _arranged(op, args, settings)
         return invoke(op, args, settings, out, ctx, cls)
 
