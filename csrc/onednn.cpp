@@ -449,6 +449,10 @@ struct Row {
 extern const Row rows[];
 
 template <int I> int row(const cymx_args *args) {
+    const int64_t params_bytes = I == 0 ? sizeof(cymx::matmul_params) : sizeof(cymx::conv_params);
+    if (args->n_in < 2 || args->n_out < 1 || args->params_bytes < params_bytes) {
+        return cymx_kernel_find_portable(rows[I].name)(args); // which says what is missing
+    }
     const Threads threads(rows[I].work(args));
     const StepPtr step = find_or_build(I, args, rows[I].builder);
     return step ? run(*step, args) : cymx_kernel_find_portable(rows[I].name)(args);

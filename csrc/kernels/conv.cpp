@@ -284,6 +284,9 @@ bool measure(const conv_params &p, const cymx_tensor &x, const cymx_tensor &w, c
 }
 
 template <Direction DIRECTION> int conv(const cymx_args *args) {
+    if (int code = expect(args, 2, 1, sizeof(conv_params))) {
+        return code;
+    }
     const cymx_tensor &a = args->in[0], &b = args->in[1], &c = args->out[0];
     const bool has_bias = DIRECTION == FORWARD && args->n_in == 3;
     const cymx_tensor &x = DIRECTION == FORWARD ? a : DIRECTION == BACKWARD_DATA ? c : b;

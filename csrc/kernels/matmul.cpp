@@ -97,9 +97,12 @@ template <class T> bool product(const Product &s, const T *a, const T *b, T *c, 
 }
 
 int matmul(const cymx_args *args) {
+    if (int code = expect(args, 2, 1, sizeof(matmul_params))) {
+        return code;
+    }
     const cymx_tensor &a = args->in[0], &b = args->in[1], &c = args->out[0];
     const auto &p = *static_cast<const matmul_params *>(args->params);
-    if (args->n_in != 2 || args->n_out != 1 || a.ndim < 2 || b.ndim < 2 || c.ndim < 2 || a.dtype != b.dtype || a.dtype != c.dtype) {
+    if (a.ndim < 2 || b.ndim < 2 || c.ndim < 2 || a.dtype != b.dtype || a.dtype != c.dtype) {
         return fail(args, CYMX_BAD_ARGUMENT, "wants two matrices, or batches of them, of one type");
     }
     const Product s = {count(c), count(a), count(b), c.shape[c.ndim - 2], c.shape[c.ndim - 1], a.shape[a.ndim - (p.transpose_a ? 2 : 1)]};

@@ -299,6 +299,9 @@ template <int KIND, class T> bool backward(const Geometry &s, const T *dy, const
 }
 
 int pool_fwd(const cymx_args *args) {
+    if (int code = expect(args, 1, 1, sizeof(pool_params))) {
+        return code;
+    }
     const cymx_tensor &x = args->in[0], &y = args->out[0];
     const pool_params &p = *static_cast<const pool_params *>(args->params);
     Geometry s;
@@ -320,10 +323,13 @@ int pool_fwd(const cymx_args *args) {
 }
 
 int pool_bwd(const cymx_args *args) {
+    if (int code = expect(args, 3, 1, sizeof(pool_params))) {
+        return code;
+    }
     const cymx_tensor &dy = args->in[0], &x = args->in[1], &y = args->in[2], &dx = args->out[0];
     const pool_params &p = *static_cast<const pool_params *>(args->params);
     Geometry s;
-    if (args->n_in != 3 || !measure(p, x, y, s) || !measure(p, dx, dy, s) || dx.dtype != x.dtype) {
+    if (!measure(p, x, y, s) || !measure(p, dx, dy, s) || dx.dtype != x.dtype) {
         return fail(args, CYMX_BAD_ARGUMENT, "the shapes or types of dy, x, y and dx do not fit, or p is none of 1, 2, 3");
     }
     return for_float(args, x.dtype, [&](auto zero) {

@@ -147,6 +147,9 @@ template <bool LOG, class T> void softmax(const T *x, T *y, i64 before, i64 n, i
 }
 
 template <bool LOG> int softmax_axis(const cymx_args *args) {
+    if (int code = expect(args, 1, 1, sizeof(axis_params))) {
+        return code;
+    }
     const cymx_tensor &x = args->in[0], &y = args->out[0];
     const i64 axis = static_cast<const axis_params *>(args->params)->axis;
     if (axis < 0 || axis >= x.ndim || x.dtype != y.dtype) {
