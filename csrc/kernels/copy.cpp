@@ -1,8 +1,8 @@
 // copy, transpose, concat, slice, slice_scatter, pad: kernels that move elements and look at none of them.
 //
 // They work by element size, for every dtype.  All but pad are one strided copy between a contiguous array and a part, or another order, of one.
-// Inputs are read once and outputs written once; nothing may alias.  Called by: transpose, swapaxes, Concat, stack, split, slice*, Pad, copy and their
-// gradients.  tile, repeat and broadcasts are map's business.
+// Inputs are read once and outputs written once; nothing may alias.  Called by: transpose, swapaxes, Concat, stack, split, slice*, Pad, copy and
+// their gradients.  tile, repeat and broadcasts are map's business.
 #include "cymx/params.h"
 #include "table.h"
 #include "types.h"

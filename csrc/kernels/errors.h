@@ -16,8 +16,8 @@ template <class... Numbers> inline int fail(const cymx_args *args, int code, con
 // Every kernel's first look: the launch brings at least so many tensors and parameter bytes.
 inline int expect(const cymx_args *args, int n_in, int n_out, long long params_bytes) {
     if (args->n_in < n_in || args->n_out < n_out || args->params_bytes < params_bytes) {
-        return fail(args, CYMX_BAD_ARGUMENT, "the launch has %lld inputs, %lld outputs and %lld bytes of parameters, expected %lld, %lld and %lld", args->n_in,
-                    args->n_out, args->params_bytes, n_in, n_out, params_bytes);
+        return fail(args, CYMX_BAD_ARGUMENT, "the launch has %lld inputs, %lld outputs and %lld bytes of parameters, expected %lld, %lld and %lld",
+                    args->n_in, args->n_out, args->params_bytes, n_in, n_out, params_bytes);
     }
     return CYMX_OK;
 }

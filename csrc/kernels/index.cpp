@@ -1,9 +1,9 @@
 // take, take_grad, pick, pick_grad, one_hot, gather_nd, scatter_nd, gather_nd_grad: elements found by the values of an index array.
 //
-// Indices are of any numeric dtype; floats are cut to whole numbers.  take and pick clip, wrap or refuse what is out of range, as MXNet 1.9.1 does; one_hot
-// gives it a row of `off`; the *_nd kernels count negative indices from the end and refuse what is still out of range.  Gradients add in the order of the
-// indices, whatever the number of threads; float16 and bfloat16 add in float32.  Nothing aliases.  Called by: take, Embedding, pick, one_hot, gather_nd,
-// scatter_nd, and gradients.
+// Indices are of any numeric dtype; floats are cut to whole numbers.  take and pick clip, wrap or refuse what is out of range, as MXNet 1.9.1 does;
+// one_hot gives it a row of `off`; the *_nd kernels count negative indices from the end and refuse what is still out of range.  Gradients add in the
+// order of the indices, whatever the number of threads; float16 and bfloat16 add in float32.  Nothing aliases.  Called by: take, Embedding, pick,
+// one_hot, gather_nd, scatter_nd, and gradients.
 #include <stdlib.h>
 
 #include "cymx/map.h"
@@ -58,7 +58,8 @@ int read_axis(const cymx_args *args, const cymx_tensor &table, Axis *a, i64 *mod
     const index_params *p = (const index_params *)args->params;
     *mode = p->mode;
     if (p->axis < 0 || p->axis >= table.ndim || p->mode < INDEX_CLIP || p->mode > INDEX_RAISE) {
-        return fail(args, CYMX_BAD_ARGUMENT, "axis %lld is out of range for %lld dimensions, or mode %lld does not exist", p->axis, table.ndim, p->mode);
+        return fail(args, CYMX_BAD_ARGUMENT, "axis %lld is out of range for %lld dimensions, or mode %lld does not exist", p->axis, table.ndim,
+                    p->mode);
     }
     for (i32 d = 0; d < table.ndim; ++d) {
         (d < p->axis ? a->outer : d == p->axis ? a->length : a->inner) *= table.shape[d];
@@ -89,8 +90,8 @@ int read_ranged(const cymx_args *args, const cymx_tensor &t, i64 length, i64 mod
 
 int check_count(const cymx_args *args, const cymx_tensor &t, i64 expected, i32 dtype) {
     if (element_count(t) != expected || t.dtype != dtype) {
-        return fail(args, CYMX_BAD_ARGUMENT, "%lld elements of dtype %lld do not fit the indices, expected %lld of dtype %lld", element_count(t), t.dtype,
-                    expected, dtype);
+        return fail(args, CYMX_BAD_ARGUMENT, "%lld elements of dtype %lld do not fit the indices, expected %lld of dtype %lld", element_count(t),
+                    t.dtype, expected, dtype);
     }
     return CYMX_OK;
 }
@@ -114,18 +115,23 @@ int take(const cymx_args *args) {
     }
     const char *from = (const char *)x.data;
     char *to = (char *)y.data;
-    for_tasks(a.outer * n, a.outer * n * run_bytes > parallel_bytes, [&](i64 i) {
-        __builtin_memcpy(to + i * run_bytes, from + (i / n * a.length + rows[i % n]) * run_bytes, run_bytes);
-    });
+    for_tasks(a.outer * n, a.outer * n * run_bytes > parallel_bytes,
+              [&](i64 i) { __builtin_memcpy(to + i * run_bytes, from + (i / n * a.length + rows[i % n]) * run_bytes, run_bytes); });
     free(rows);
     return CYMX_OK;
 }
 
 // ---- sums of rows at indices ----------------------------------------------------------------------------------------------------------------------
 
-template <class T> struct Sum { using type = T; };
-template <> struct Sum<float16> { using type = float; };
-template <> struct Sum<bfloat16> { using type = float; };
+template <class T> struct Sum {
+    using type = T;
+};
+template <> struct Sum<float16> {
+    using type = float;
+};
+template <> struct Sum<bfloat16> {
+    using type = float;
+};
 
 // dx (outer, length, inner) = the sum of dy (outer, n, inner) at rows[n].  Each task owns a range of dx's rows and looks through all indices.
 template <class T> int add_rows(const cymx_args *args, const Axis &a, i64 n, const i64 *rows, const T *dy, T *dx) {
@@ -267,7 +273,7 @@ int one_hot(const cymx_args *args) {
     return code;
 }
 
-// ---- gather_nd and its kin: indices (M, n...) name the first M coordinates of n runs of `table` -----------------------------------------------------
+// ---- gather_nd and its kin: indices (M, n...) name the first M coordinates of n runs of `table` -------------------------------------------------
 
 // Yields the run that each of the n columns of indices names; runs have *inner elements.
 int read_runs(const cymx_args *args, const cymx_tensor &table, const cymx_tensor &indices, const cymx_tensor &runs, i64 *n, i64 *inner, i64 **out) {
@@ -313,9 +319,8 @@ int gather_nd(const cymx_args *args) {
         return code;
     }
     const i64 run_bytes = inner * element_size(x.dtype);
-    for_tasks(n, n * run_bytes > parallel_bytes, [&](i64 i) {
-        __builtin_memcpy((char *)y.data + i * run_bytes, (const char *)x.data + at[i] * run_bytes, run_bytes);
-    });
+    for_tasks(n, n * run_bytes > parallel_bytes,
+              [&](i64 i) { __builtin_memcpy((char *)y.data + i * run_bytes, (const char *)x.data + at[i] * run_bytes, run_bytes); });
     free(at);
     return CYMX_OK;
 }

@@ -1,9 +1,9 @@
 // map: runs a program of elementwise functors over blocks that stay in the first-level cache.  The program's layout is in include/cymx/params.h.
 //
-// Inputs are arrays of any dtype, broadcast or transposed by strides; outputs are contiguous over the iteration space.  An output may be the same memory
-// as an input that is contiguous over the space and has the output's element size: every block is read before it is overwritten.  Registers hold float32,
-// float64, the integers or bool; float16 and bfloat16 are converted to float32 on load and from it on store.  Refuses more than 32 inputs, 16 outputs
-// or 64 registers.  Called by: every elementwise operator and every fused group.
+// Inputs are arrays of any dtype, broadcast or transposed by strides; outputs are contiguous over the iteration space.  An output may be the same
+// memory as an input that is contiguous over the space and has the output's element size: every block is read before it is overwritten.  Registers
+// hold float32, float64, the integers or bool; float16 and bfloat16 are converted to float32 on load and from it on store.  Refuses more than 32
+// inputs, 16 outputs or 64 registers.  Called by: every elementwise operator and every fused group.
 #include <omp.h>
 
 #include "cymx/map.h"
@@ -117,8 +117,8 @@ template <template <class, class> class Block, class F, class T, int flag> const
     }
 }
 
-#define CYMX_TYPES(X, kind, name)                                                                                                                    \
-    X(kind, name, float, 0), X(kind, name, double, 1), nullptr, X(kind, name, u8, 3), X(kind, name, i32, 4), X(kind, name, i8, 5),                   \
+#define CYMX_TYPES(X, kind, name)                                                                                                  \
+    X(kind, name, float, 0), X(kind, name, double, 1), nullptr, X(kind, name, u8, 3), X(kind, name, i32, 4), X(kind, name, i8, 5), \
         X(kind, name, i64, 6), X(kind, name, bool, 7)
 #define CYMX_BLOCK(kind, name, type, flag) block_of<kind, fn::name, type, flag>()
 #define CYMX_UNARY(name, ...) {1, {CYMX_TYPES(CYMX_BLOCK, Unary, name)}},
@@ -134,8 +134,8 @@ constexpr i64 functor_cast = sizeof functors / sizeof functors[0];
 
 #define CYMX_CAST(kind, to, from, flag) cast_block<to, from>
 #define CYMX_CASTS(to) {CYMX_TYPES(CYMX_CAST, , to)}
-const BlockFn casts[n_types][n_types] = {CYMX_CASTS(float), CYMX_CASTS(double), {},           CYMX_CASTS(u8),
-                                         CYMX_CASTS(i32),   CYMX_CASTS(i8),     CYMX_CASTS(i64), CYMX_CASTS(bool)};
+const BlockFn casts[n_types][n_types] = {CYMX_CASTS(float), CYMX_CASTS(double), {}, CYMX_CASTS(u8), CYMX_CASTS(i32), CYMX_CASTS(i8),
+                                         CYMX_CASTS(i64),   CYMX_CASTS(bool)};
 
 const i64 type_sizes[n_types] = {4, 8, 2, 1, 4, 1, 8, 1};
 
@@ -532,8 +532,8 @@ int map(const cymx_args *args) {
     p.widest = p.period = 1;
     if (h.ndim < 0 || h.ndim > CYMX_MAX_NDIM || h.n_const < 0 || h.n_instr < 0 || p.n_in > max_inputs || args->n_out > max_outputs ||
         p.n_regs > max_registers) {
-        return fail(args, CYMX_BAD_ARGUMENT, "a program of %lld inputs, %lld outputs and %lld registers is beyond 32, 16 and 64", p.n_in,
-                    args->n_out, p.n_regs);
+        return fail(args, CYMX_BAD_ARGUMENT, "a program of %lld inputs, %lld outputs and %lld registers is beyond 32, 16 and 64", p.n_in, args->n_out,
+                    p.n_regs);
     }
     if (h.n_store != args->n_out || n_words != 4 + h.ndim * (1 + p.n_in) + 2 * h.n_const + 5 * h.n_instr + h.n_store) {
         return fail(args, CYMX_BAD_ARGUMENT, "the program has %lld words and %lld stores for %lld outputs, which do not fit its header", n_words,

@@ -1,8 +1,8 @@
 // random_uniform, random_normal, random_bernoulli, random_randint, arange: arrays made from a few numbers.
 //
-// Random launches use args->seed as the key and args->counter as the first of ceil(n / 4) counters, which the caller reserves; see include/cymx/random.h.
-// float64 and integers draw 64 bits an element, the other types 32.  Outputs are of any numeric dtype; normal and uniform refuse integers.
-// Called by: random operators, Dropout, initializers, arange.
+// Random launches use args->seed as the key and args->counter as the first of ceil(n / 4) counters, which the caller reserves; see
+// include/cymx/random.h. float64 and integers draw 64 bits an element, the other types 32.  Outputs are of any numeric dtype; normal and uniform
+// refuse integers. Called by: random operators, Dropout, initializers, arange.
 #include "cymx/params.h"
 #include "cymx/random.h"
 #include "table.h"

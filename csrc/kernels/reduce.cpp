@@ -1,9 +1,9 @@
 // reduce_sum, reduce_prod, reduce_max, reduce_min over any set of axes, and argmax, argmin over one axis or all (axis -1).
 //
-// Layout: the input's neighbouring axes of one kind are merged, so that kept and reduced dimensions alternate; what is done depends on the innermost one.
-// Sums of 1,024 elements run in 32 lanes and are joined pairwise (float32: in float64), so errors stay those of pairwise summation.  The work is cut by
-// shapes alone: results do not depend on the number of threads.  nan wins every maximum and minimum.  The output holds the kept axes in order.
-// Refuses an empty maximum or minimum.  Called by: sum, mean, max, norm and what is composed of them, gradients of broadcasts.
+// Layout: the input's neighbouring axes of one kind are merged, so that kept and reduced dimensions alternate; what is done depends on the innermost
+// one. Sums of 1,024 elements run in 32 lanes and are joined pairwise (float32: in float64), so errors stay those of pairwise summation.  The work
+// is cut by shapes alone: results do not depend on the number of threads.  nan wins every maximum and minimum.  The output holds the kept axes in
+// order. Refuses an empty maximum or minimum.  Called by: sum, mean, max, norm and what is composed of them, gradients of broadcasts.
 #include <stdlib.h>
 
 #include "cymx/params.h"

@@ -1,5 +1,5 @@
-// How a kernel goes from a run-time dtype, or an element size, to a C++ type, and how it spreads its tasks.  Read by: rooms in this folder that reduce,
-// move, index or make elements.
+// How a kernel goes from a run-time dtype, or an element size, to a C++ type, and how it spreads its tasks.  Read by: rooms in this folder that
+// reduce, move, index or make elements.
 #pragma once
 #include "cymx/half.h"
 #include "errors.h"

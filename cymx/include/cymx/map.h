@@ -1,8 +1,8 @@
 // Every elementwise functor, one line each: its name, the types it computes in, and its arithmetic.
 //
-// A functor takes one, two or three arguments x, y, z of one type T and yields a T; comparisons yield 0 or 1.  The lists below are the only place where a
-// functor is written: the structs (cymx::fn::exp::f(x)), the numbers of map programs and the block functions of csrc/kernels/map.cpp all come from them.
-// Integers wrap; integer division by zero yields 0.  Read by: csrc/functors.cpp, csrc/kernels/map.cpp, generated GPU kernels.
+// A functor takes one, two or three arguments x, y, z of one type T and yields a T; comparisons yield 0 or 1.  The lists below are the only place
+// where a functor is written: the structs (cymx::fn::exp::f(x)), the numbers of map programs and the block functions of csrc/kernels/map.cpp all
+// come from them. Integers wrap; integer division by zero yields 0.  Read by: csrc/functors.cpp, csrc/kernels/map.cpp, generated GPU kernels.
 #pragma once
 #include "half.h"
 #include "math.h"
@@ -12,87 +12,87 @@ namespace cymx {
 // Type classes: bit i stands for the dtype whose flag is i in cymx.h.
 constexpr u32 FLOATING = 1u << 0 | 1u << 1, NUMERIC = FLOATING | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6, ALL = NUMERIC | 1u << 7;
 
-#define CYMX_UNARY_LIST(F)                                                                                                                           \
-    F(identity, ALL, x)                                                                                                                              \
-    F(negative, NUMERIC, -wrap(x))                                                                                                                   \
-    F(abs, NUMERIC, m::magnitude(x))                                                                                                                 \
-    F(sign, NUMERIC, T(x > T(0)) - T(x < T(0)))                                                                                                      \
-    F(round, NUMERIC, m::round(x))                                                                                                                   \
-    F(rint, NUMERIC, m::rint(x))                                                                                                                     \
-    F(ceil, NUMERIC, m::ceil(x))                                                                                                                     \
-    F(floor, NUMERIC, m::floor(x))                                                                                                                   \
-    F(trunc, NUMERIC, m::trunc(x))                                                                                                                   \
-    F(fix, NUMERIC, m::trunc(x))                                                                                                                     \
-    F(square, NUMERIC, wrap(x) * wrap(x))                                                                                                            \
-    F(sqrt, FLOATING, m::sqrt(x))                                                                                                                    \
-    F(rsqrt, FLOATING, T(1) / m::sqrt(x))                                                                                                            \
-    F(cbrt, FLOATING, m::cbrt(x))                                                                                                                    \
-    F(rcbrt, FLOATING, T(1) / m::cbrt(x))                                                                                                            \
-    F(exp, FLOATING, m::exp(x))                                                                                                                      \
-    F(exp2, FLOATING, m::exp2(x))                                                                                                                    \
-    F(expm1, FLOATING, m::expm1(x))                                                                                                                  \
-    F(log, FLOATING, m::log(x))                                                                                                                      \
-    F(log2, FLOATING, m::log2(x))                                                                                                                    \
-    F(log10, FLOATING, m::log10(x))                                                                                                                  \
-    F(log1p, FLOATING, m::log1p(x))                                                                                                                  \
-    F(sin, FLOATING, m::sin(x))                                                                                                                      \
-    F(cos, FLOATING, m::cos(x))                                                                                                                      \
-    F(tan, FLOATING, m::tan(x))                                                                                                                      \
-    F(arcsin, FLOATING, m::asin(x))                                                                                                                  \
-    F(arccos, FLOATING, m::acos(x))                                                                                                                  \
-    F(arctan, FLOATING, m::atan(x))                                                                                                                  \
-    F(sinh, FLOATING, m::sinh(x))                                                                                                                    \
-    F(cosh, FLOATING, m::cosh(x))                                                                                                                    \
-    F(tanh, FLOATING, m::tanh(x))                                                                                                                    \
-    F(arcsinh, FLOATING, m::asinh(x))                                                                                                                \
-    F(arccosh, FLOATING, m::acosh(x))                                                                                                                \
-    F(arctanh, FLOATING, m::atanh(x))                                                                                                                \
-    F(degrees, FLOATING, x * T(57.295779513082320877))                                                                                               \
-    F(radians, FLOATING, x * T(0.017453292519943295769))                                                                                             \
-    F(reciprocal, NUMERIC, m::div(T(1), x))                                                                                                          \
-    F(erf, FLOATING, m::erf(x))                                                                                                                      \
-    F(erfinv, FLOATING, m::erfinv(x))                                                                                                                \
-    F(gamma, FLOATING, m::gamma(x))                                                                                                                  \
-    F(gammaln, FLOATING, m::lgamma(x))                                                                                                               \
-    F(digamma, FLOATING, m::digamma(x))                                                                                                              \
-    F(sigmoid, FLOATING, m::sigmoid(x))                                                                                                              \
-    F(relu, NUMERIC, x <= T(0) ? T(0) : x)                                                                                                           \
-    F(softsign, FLOATING, x / (T(1) + m::magnitude(x)))                                                                                              \
-    F(softrelu, FLOATING, (x <= T(0) ? T(0) : x) + m::log1p(m::exp(-m::magnitude(x))))                                                               \
-    F(gelu, FLOATING, T(0.5) * x * (T(1) + m::erf(x * T(0.70710678118654752440))))                                                                   \
-    F(logical_not, ALL, x == T(0))                                                                                                                   \
-    F(isnan, FLOATING, x != x)                                                                                                                       \
-    F(isinf, FLOATING, m::magnitude(x) == limits<T>::infinity())                                                                                     \
+#define CYMX_UNARY_LIST(F)                                                             \
+    F(identity, ALL, x)                                                                \
+    F(negative, NUMERIC, -wrap(x))                                                     \
+    F(abs, NUMERIC, m::magnitude(x))                                                   \
+    F(sign, NUMERIC, T(x > T(0)) - T(x < T(0)))                                        \
+    F(round, NUMERIC, m::round(x))                                                     \
+    F(rint, NUMERIC, m::rint(x))                                                       \
+    F(ceil, NUMERIC, m::ceil(x))                                                       \
+    F(floor, NUMERIC, m::floor(x))                                                     \
+    F(trunc, NUMERIC, m::trunc(x))                                                     \
+    F(fix, NUMERIC, m::trunc(x))                                                       \
+    F(square, NUMERIC, wrap(x) * wrap(x))                                              \
+    F(sqrt, FLOATING, m::sqrt(x))                                                      \
+    F(rsqrt, FLOATING, T(1) / m::sqrt(x))                                              \
+    F(cbrt, FLOATING, m::cbrt(x))                                                      \
+    F(rcbrt, FLOATING, T(1) / m::cbrt(x))                                              \
+    F(exp, FLOATING, m::exp(x))                                                        \
+    F(exp2, FLOATING, m::exp2(x))                                                      \
+    F(expm1, FLOATING, m::expm1(x))                                                    \
+    F(log, FLOATING, m::log(x))                                                        \
+    F(log2, FLOATING, m::log2(x))                                                      \
+    F(log10, FLOATING, m::log10(x))                                                    \
+    F(log1p, FLOATING, m::log1p(x))                                                    \
+    F(sin, FLOATING, m::sin(x))                                                        \
+    F(cos, FLOATING, m::cos(x))                                                        \
+    F(tan, FLOATING, m::tan(x))                                                        \
+    F(arcsin, FLOATING, m::asin(x))                                                    \
+    F(arccos, FLOATING, m::acos(x))                                                    \
+    F(arctan, FLOATING, m::atan(x))                                                    \
+    F(sinh, FLOATING, m::sinh(x))                                                      \
+    F(cosh, FLOATING, m::cosh(x))                                                      \
+    F(tanh, FLOATING, m::tanh(x))                                                      \
+    F(arcsinh, FLOATING, m::asinh(x))                                                  \
+    F(arccosh, FLOATING, m::acosh(x))                                                  \
+    F(arctanh, FLOATING, m::atanh(x))                                                  \
+    F(degrees, FLOATING, T(57.295779513082320877) * x)                                 \
+    F(radians, FLOATING, T(0.017453292519943295769) * x)                               \
+    F(reciprocal, NUMERIC, m::div(T(1), x))                                            \
+    F(erf, FLOATING, m::erf(x))                                                        \
+    F(erfinv, FLOATING, m::erfinv(x))                                                  \
+    F(gamma, FLOATING, m::gamma(x))                                                    \
+    F(gammaln, FLOATING, m::lgamma(x))                                                 \
+    F(digamma, FLOATING, m::digamma(x))                                                \
+    F(sigmoid, FLOATING, m::sigmoid(x))                                                \
+    F(relu, NUMERIC, x <= T(0) ? T(0) : x)                                             \
+    F(softsign, FLOATING, x / (T(1) + m::magnitude(x)))                                \
+    F(softrelu, FLOATING, (x <= T(0) ? T(0) : x) + m::log1p(m::exp(-m::magnitude(x)))) \
+    F(gelu, FLOATING, T(0.5) * x * (T(1) + m::erf(x * T(0.70710678118654752440))))     \
+    F(logical_not, ALL, x == T(0))                                                     \
+    F(isnan, FLOATING, x != x)                                                         \
+    F(isinf, FLOATING, m::magnitude(x) == limits<T>::infinity())                       \
     F(isfinite, FLOATING, m::magnitude(x) < limits<T>::infinity())
 
-#define CYMX_BINARY_LIST(F)                                                                                                                          \
-    F(add, NUMERIC, wrap(x) + wrap(y))                                                                                                               \
-    F(sub, NUMERIC, wrap(x) - wrap(y))                                                                                                               \
-    F(mul, NUMERIC, wrap(x) * wrap(y))                                                                                                               \
-    F(div, NUMERIC, m::div(x, y))                                                                                                                    \
-    F(mod, NUMERIC, m::mod(x, y))                                                                                                                    \
-    F(power, NUMERIC, m::power(x, y))                                                                                                                \
-    F(maximum, ALL, x > y || x != x ? x : y)                                                                                                         \
-    F(minimum, ALL, x < y || x != x ? x : y)                                                                                                         \
-    F(hypot, FLOATING, m::hypot(x, y))                                                                                                               \
-    F(arctan2, FLOATING, m::atan2(x, y))                                                                                                             \
-    F(ldexp, FLOATING, x * m::exp2(y))                                                                                                               \
-    F(copysign, FLOATING, m::copysign(x, y))                                                                                                         \
-    F(equal, ALL, x == y)                                                                                                                            \
-    F(not_equal, ALL, x != y)                                                                                                                        \
-    F(greater, ALL, x > y)                                                                                                                           \
-    F(greater_equal, ALL, x >= y)                                                                                                                    \
-    F(lesser, ALL, x < y)                                                                                                                            \
-    F(lesser_equal, ALL, x <= y)                                                                                                                     \
-    F(logical_and, ALL, (x != T(0)) & (y != T(0)))                                                                                                   \
-    F(logical_or, ALL, (x != T(0)) | (y != T(0)))                                                                                                    \
-    F(logical_xor, ALL, (x != T(0)) != (y != T(0)))                                                                                                  \
-    F(smooth_l1, FLOATING, m::smooth_l1(x, y * y))                                                                                                   \
-    F(smooth_l1_grad, FLOATING, m::smooth_l1_grad(x, y * y))
+#define CYMX_BINARY_LIST(F)                         \
+    F(add, NUMERIC, wrap(x) + wrap(y))              \
+    F(sub, NUMERIC, wrap(x) - wrap(y))              \
+    F(mul, NUMERIC, wrap(x) * wrap(y))              \
+    F(div, NUMERIC, m::div(x, y))                   \
+    F(mod, NUMERIC, m::mod(x, y))                   \
+    F(power, NUMERIC, m::power(x, y))               \
+    F(maximum, ALL, x > y || x != x ? x : y)        \
+    F(minimum, ALL, x < y || x != x ? x : y)        \
+    F(hypot, FLOATING, m::hypot(x, y))              \
+    F(arctan2, FLOATING, m::atan2(x, y))            \
+    F(ldexp, FLOATING, m::exp2(y) * x)              \
+    F(copysign, FLOATING, m::copysign(x, y))        \
+    F(equal, ALL, x == y)                           \
+    F(not_equal, ALL, x != y)                       \
+    F(greater, ALL, x > y)                          \
+    F(greater_equal, ALL, x >= y)                   \
+    F(lesser, ALL, x < y)                           \
+    F(lesser_equal, ALL, x <= y)                    \
+    F(logical_and, ALL, (x != T(0)) & (y != T(0)))  \
+    F(logical_or, ALL, (x != T(0)) | (y != T(0)))   \
+    F(logical_xor, ALL, (x != T(0)) != (y != T(0))) \
+    F(smooth_l1, FLOATING, m::smooth_l1(x, y))      \
+    F(smooth_l1_grad, FLOATING, m::smooth_l1_grad(x, y))
 
-#define CYMX_TERNARY_LIST(F)                                                                                                                         \
-    F(where, ALL, x != T(0) ? y : z)                                                                                                                 \
-    F(clip, NUMERIC, x < y ? y : x > z ? z : x)                                                                                                      \
+#define CYMX_TERNARY_LIST(F)                 \
+    F(where, ALL, x != T(0) ? y : z)         \
+    F(clip, NUMERIC, x<y ? y : x> z ? z : x) \
     F(muladd, NUMERIC, wrap(x) * wrap(y) + wrap(z))
 
 #define CYMX_FUNCTOR_LIST(F) CYMX_UNARY_LIST(F) CYMX_BINARY_LIST(F) CYMX_TERNARY_LIST(F)
@@ -164,13 +164,14 @@ CYMX_FN float power(float x, float y) { return pow(x, y); }
 CYMX_FN double power(double x, double y) { return pow(x, y); }
 template <class T> CYMX_FN T power(T x, T y) { return cast<T>(pow((double)x, (double)y)); }
 
-// With s2 = sigma**2: quadratic up to |x| = 1 / s2, linear beyond.
-template <class T> CYMX_FN T smooth_l1(T x, T s2) {
-    T a = magnitude(x);
-    return a > T(1) / s2 ? a - T(0.5) / s2 : T(0.5) * x * x * s2;
+// Quadratic up to |x| = 1 / sigma**2, linear beyond.
+template <class T> CYMX_FN T smooth_l1(T x, T sigma) {
+    T s = sigma * sigma, a = magnitude(x);
+    return a > T(1) / s ? a - T(0.5) / s : T(0.5) * s * x * x;
 }
-template <class T> CYMX_FN T smooth_l1_grad(T x, T s2) {
-    return x > T(1) / s2 ? T(1) : x < T(-1) / s2 ? T(-1) : x * s2;
+template <class T> CYMX_FN T smooth_l1_grad(T x, T sigma) {
+    T s = sigma * sigma;
+    return x > T(1) / s ? T(1) : x < T(-1) / s ? T(-1) : s * x;
 }
 
 } // namespace m
@@ -178,10 +179,10 @@ template <class T> CYMX_FN T smooth_l1_grad(T x, T s2) {
 // ---- the structs ----------------------------------------------------------------------------------------------------------------------------------
 
 namespace fn {
-#define CYMX_STRUCT(name, classes, arguments, ...)                                                                                                   \
-    struct name {                                                                                                                                    \
-        static constexpr u32 types = classes;                                                                                                        \
-        template <class T> static CYMX_FN T f arguments { return T(__VA_ARGS__); }                                                                   \
+#define CYMX_STRUCT(name, classes, arguments, ...)                                 \
+    struct name {                                                                  \
+        static constexpr u32 types = classes;                                      \
+        template <class T> static CYMX_FN T f arguments { return T(__VA_ARGS__); } \
     };
 #define CYMX_UNARY(name, classes, ...) CYMX_STRUCT(name, classes, (T x), __VA_ARGS__)
 #define CYMX_BINARY(name, classes, ...) CYMX_STRUCT(name, classes, (T x, T y), __VA_ARGS__)

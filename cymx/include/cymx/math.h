@@ -1,7 +1,7 @@
 // Elementary functions: float32 ones that are branch-free, so that loops over them vectorize, and the C library's for the rest and for double.
 //
-// On the device all of them are CUDA's own.  On the host exp log log1p expm1 tanh erf sigmoid pow exp2 log2 log10 are within 2 units in the last place
-// on their whole range; sin and cos are so for |x| < sin_limit, and the caller must send larger ones to sin_any and cos_any.  Coefficients are
+// On the device all of them are CUDA's own.  On the host exp log log1p expm1 tanh erf sigmoid pow exp2 log2 log10 are within 2 units in the last
+// place on their whole range; sin and cos are so for |x| < sin_limit, and the caller must send larger ones to sin_any and cos_any.  Coefficients are
 // least-maximum fits made for this file.  Selects only: an early return or a library call would stop the vectorizer.  Read by: map.h, random.h.
 #pragma once
 #include "prelude.h"
@@ -9,20 +9,25 @@
 namespace cymx {
 namespace m {
 
-#define CYMX_LIBM_1(name, c_name)                                                                                                                    \
-    CYMX_FN float name(float x) { return CYMX_LIBM(c_name##f)(x); }                                                                                  \
+#define CYMX_LIBM_1(name, c_name)                                   \
+    CYMX_FN float name(float x) { return CYMX_LIBM(c_name##f)(x); } \
     CYMX_FN double name(double x) { return CYMX_LIBM(c_name)(x); }
-#define CYMX_LIBM_2(name, c_name)                                                                                                                    \
-    CYMX_FN float name(float x, float y) { return CYMX_LIBM(c_name##f)(x, y); }                                                                      \
+#define CYMX_LIBM_2(name, c_name)                                               \
+    CYMX_FN float name(float x, float y) { return CYMX_LIBM(c_name##f)(x, y); } \
     CYMX_FN double name(double x, double y) { return CYMX_LIBM(c_name)(x, y); }
 
-CYMX_LIBM_1(sqrt, sqrt) CYMX_LIBM_1(cbrt, cbrt) CYMX_LIBM_1(tan, tan) CYMX_LIBM_1(asin, asin) CYMX_LIBM_1(acos, acos) CYMX_LIBM_1(atan, atan)
-CYMX_LIBM_1(sinh, sinh) CYMX_LIBM_1(cosh, cosh) CYMX_LIBM_1(asinh, asinh) CYMX_LIBM_1(acosh, acosh) CYMX_LIBM_1(atanh, atanh)
-CYMX_LIBM_1(gamma, tgamma) CYMX_LIBM_1(erfc, erfc) CYMX_LIBM_2(atan2, atan2) CYMX_LIBM_2(hypot, hypot) CYMX_LIBM_2(copysign, copysign)
-CYMX_LIBM_2(fmod, fmod) CYMX_LIBM_1(floor, floor) CYMX_LIBM_1(ceil, ceil) CYMX_LIBM_1(trunc, trunc) CYMX_LIBM_1(rint, rint)
+CYMX_LIBM_1(sqrt, sqrt)
+CYMX_LIBM_1(cbrt, cbrt)
+CYMX_LIBM_1(tan, tan)
+CYMX_LIBM_1(asin, asin) CYMX_LIBM_1(acos, acos) CYMX_LIBM_1(atan, atan) CYMX_LIBM_1(sinh, sinh) CYMX_LIBM_1(cosh, cosh) CYMX_LIBM_1(asinh, asinh)
+    CYMX_LIBM_1(acosh, acosh) CYMX_LIBM_1(atanh, atanh) CYMX_LIBM_1(gamma, tgamma) CYMX_LIBM_1(erfc, erfc) CYMX_LIBM_2(atan2, atan2)
+        CYMX_LIBM_2(hypot, hypot) CYMX_LIBM_2(copysign, copysign) CYMX_LIBM_2(fmod, fmod) CYMX_LIBM_1(floor, floor) CYMX_LIBM_1(ceil, ceil)
+            CYMX_LIBM_1(trunc, trunc) CYMX_LIBM_1(rint, rint)
 
-// Rounds halves away from zero; 0.49999997 and not 0.5, or the number just below a half would go up.
-CYMX_FN float round(float x) { return trunc(x + copysign(0.49999997f, x)); }
+    // Rounds halves away from zero; 0.49999997 and not 0.5, or the number just below a half would go up.
+    CYMX_FN float round(float x) {
+    return trunc(x + copysign(0.49999997f, x));
+}
 CYMX_FN double round(double x) { return trunc(x + copysign(0.49999999999999994, x)); }
 
 // Integers are whole already.
@@ -34,15 +39,18 @@ template <class T> CYMX_FN T round(T x) { return x; }
 
 #ifdef __CUDACC_RTC__
 
-CYMX_LIBM_1(exp, exp) CYMX_LIBM_1(exp2, exp2) CYMX_LIBM_1(expm1, expm1) CYMX_LIBM_1(log, log) CYMX_LIBM_1(log2, log2) CYMX_LIBM_1(log10, log10)
-CYMX_LIBM_1(log1p, log1p) CYMX_LIBM_1(tanh, tanh) CYMX_LIBM_1(erf, erf) CYMX_LIBM_1(sin, sin) CYMX_LIBM_1(cos, cos) CYMX_LIBM_2(pow, pow)
-CYMX_LIBM_1(lgamma, lgamma) CYMX_LIBM_1(erfinv, erfinv)
-template <class T> CYMX_FN T sigmoid(T x) { return T(1) / (T(1) + exp(-x)); }
+CYMX_LIBM_1(exp, exp)
+CYMX_LIBM_1(exp2, exp2)
+CYMX_LIBM_1(expm1, expm1)
+CYMX_LIBM_1(log, log) CYMX_LIBM_1(log2, log2) CYMX_LIBM_1(log10, log10) CYMX_LIBM_1(log1p, log1p) CYMX_LIBM_1(tanh, tanh) CYMX_LIBM_1(erf, erf)
+    CYMX_LIBM_1(sin, sin) CYMX_LIBM_1(cos, cos) CYMX_LIBM_2(pow, pow) CYMX_LIBM_1(lgamma, lgamma)
+        CYMX_LIBM_1(erfinv, erfinv) template <class T> CYMX_FN T sigmoid(T x) {
+    return T(1) / (T(1) + exp(-x));
+}
 
 #else
 
-CYMX_LIBM_1(sin_any, sin) CYMX_LIBM_1(cos_any, cos)
-CYMX_FN double exp(double x) { return CYMX_LIBM(exp)(x); }
+CYMX_LIBM_1(sin_any, sin) CYMX_LIBM_1(cos_any, cos) CYMX_FN double exp(double x) { return CYMX_LIBM(exp)(x); }
 CYMX_FN double exp2(double x) { return CYMX_LIBM(exp2)(x); }
 CYMX_FN double expm1(double x) { return CYMX_LIBM(expm1)(x); }
 CYMX_FN double log(double x) { return CYMX_LIBM(log)(x); }

@@ -13,7 +13,8 @@ namespace cymx {
 //     n_const times {dtype, bits}                       bits: of a double for floating dtypes, else the integer itself
 //     n_instr times {functor, dtype, src0, src1, src2}  functor: cymx_functor_find(name); dtype: what it computes in and yields; -1: no such source
 //     n_store times {register}                          output k takes that register, converted to the output's dtype only from float32 to 16 bits
-// Registers are numbered: inputs, then constants, then instructions.  A float16 or bfloat16 input is a float32 register.
+// Registers are numbered: inputs, then constants, then instructions.  A float16 or bfloat16 input is a float32 register.  Sources have the
+// instruction's dtype, but for "cast", whose source has any.
 struct map_header {
     i64 ndim, n_const, n_instr, n_store;
 };
@@ -73,7 +74,8 @@ struct one_hot_params {
     double on, off;
 };
 
-// random_uniform [a, b), random_normal mean a, deviation b, random_bernoulli 1 with probability a, random_randint [a, b).
+// random_uniform [a, b), random_normal mean a, deviation b, random_bernoulli 1 with probability a, random_randint [a, b): n elements use ceil(n / 4)
+// counters.
 struct random_params {
     double a, b;
 };

@@ -53,11 +53,21 @@ template <> struct limits<i64> {
 };
 
 // The type in which a sum of T may overflow: unsigned for integers, so that they wrap, and T itself for floats.
-template <class T> struct wrapping { using type = T; };
-template <> struct wrapping<i8> { using type = u32; };
-template <> struct wrapping<u8> { using type = u32; };
-template <> struct wrapping<i32> { using type = u32; };
-template <> struct wrapping<i64> { using type = u64; };
+template <class T> struct wrapping {
+    using type = T;
+};
+template <> struct wrapping<i8> {
+    using type = u32;
+};
+template <> struct wrapping<u8> {
+    using type = u32;
+};
+template <> struct wrapping<i32> {
+    using type = u32;
+};
+template <> struct wrapping<i64> {
+    using type = u64;
+};
 template <class T> CYMX_FN typename wrapping<T>::type wrap(T x) { return (typename wrapping<T>::type)x; }
 
 } // namespace cymx

@@ -1,8 +1,9 @@
-// Random numbers that depend on nothing but a key and a counter: Philox4x32-10 of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
+// Random numbers that depend on nothing but a key and a counter: Philox4x32-10 of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC
+// 2011).
 //
-// A launch has a 64-bit key (the seed) and a first 64-bit counter.  Element i uses word i % 4 of the four that counter + i / 4 yields, so a launch of n
-// elements takes ceil(n / 4) counters, and the numbers are the same for any number of threads and on both devices.  64-bit results take the same word of
-// a second stream as their low half.  Read by: csrc/kernels/random.cpp, gpu kernels.
+// A launch has a 64-bit key (the seed) and a first 64-bit counter.  Element i uses word i % 4 of the four that counter + i / 4 yields, so a launch
+// of n elements takes ceil(n / 4) counters, and the numbers are the same for any number of threads and on both devices.  64-bit results take the
+// same word of a second stream as their low half.  Read by: csrc/kernels/random.cpp, gpu kernels.
 #pragma once
 #include "math.h"
 

@@ -1,17 +1,32 @@
 // Reducers: what joins two elements of a reduction, what an empty one starts from, and the types in which it is kept.
 //
-// Lane<T> is what a short run of T is joined in; Total<T> holds the joined runs.  float32 and narrower run in float32 and total in float64; integers and
-// bool run in int64 and wrap when they are stored.  Read by: csrc/kernels/reduce.cpp, gpu kernels.
+// Lane<T> is what a short run of T is joined in; Total<T> holds the joined runs.  float32 and narrower run in float32 and total in float64; integers
+// and bool run in int64 and wrap when they are stored.  Read by: csrc/kernels/reduce.cpp, gpu kernels.
 #pragma once
 #include "half.h"
 
 namespace cymx {
 
-template <class T> struct Kept { using lane = i64; using total = i64; };
-template <> struct Kept<float> { using lane = float; using total = double; };
-template <> struct Kept<float16> { using lane = float; using total = double; };
-template <> struct Kept<bfloat16> { using lane = float; using total = double; };
-template <> struct Kept<double> { using lane = double; using total = double; };
+template <class T> struct Kept {
+    using lane = i64;
+    using total = i64;
+};
+template <> struct Kept<float> {
+    using lane = float;
+    using total = double;
+};
+template <> struct Kept<float16> {
+    using lane = float;
+    using total = double;
+};
+template <> struct Kept<bfloat16> {
+    using lane = float;
+    using total = double;
+};
+template <> struct Kept<double> {
+    using lane = double;
+    using total = double;
+};
 template <class T> using Lane = typename Kept<T>::lane;
 template <class T> using Total = typename Kept<T>::total;
 
