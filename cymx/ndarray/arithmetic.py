@@ -11,6 +11,7 @@ from typing import Any
 from .._array import Array
 from ..base import ArgumentTypeError, numeric_types
 from ..ops import find
+from ._host import scalar_like
 from ._invoke import invoke
 
 
@@ -30,25 +31,25 @@ def _one(lhs: Any, rhs: Any) -> bool:
     return bool(lhs) != bool(rhs)
 
 
-# function: operators for (array, array), (array, number), (number, array), and what two numbers give
-_TABLE: dict[str, tuple[str, str, str, Callable[[Any, Any], Any]]] = {
-    "add": ("broadcast_add", "_plus_scalar", "_plus_scalar", operator.add),
-    "subtract": ("broadcast_sub", "_minus_scalar", "_rminus_scalar", operator.sub),
-    "multiply": ("broadcast_mul", "_mul_scalar", "_mul_scalar", operator.mul),
-    "divide": ("broadcast_div", "_div_scalar", "_rdiv_scalar", operator.truediv),
-    "modulo": ("broadcast_mod", "_mod_scalar", "_rmod_scalar", operator.mod),
-    "power": ("broadcast_power", "_power_scalar", "_rpower_scalar", operator.pow),
-    "maximum": ("broadcast_maximum", "_maximum_scalar", "_maximum_scalar", max),
-    "minimum": ("broadcast_minimum", "_minimum_scalar", "_minimum_scalar", min),
-    "equal": ("broadcast_equal", "_equal_scalar", "_equal_scalar", _truth(operator.eq)),
-    "not_equal": ("broadcast_not_equal", "_not_equal_scalar", "_not_equal_scalar", _truth(operator.ne)),
-    "greater": ("broadcast_greater", "_greater_scalar", "_lesser_scalar", _truth(operator.gt)),
-    "greater_equal": ("broadcast_greater_equal", "_greater_equal_scalar", "_lesser_equal_scalar", _truth(operator.ge)),
-    "lesser": ("broadcast_lesser", "_lesser_scalar", "_greater_scalar", _truth(operator.lt)),
-    "lesser_equal": ("broadcast_lesser_equal", "_lesser_equal_scalar", "_greater_equal_scalar", _truth(operator.le)),
-    "logical_and": ("broadcast_logical_and", "_logical_and_scalar", "_logical_and_scalar", _truth(_both)),
-    "logical_or": ("broadcast_logical_or", "_logical_or_scalar", "_logical_or_scalar", _truth(_either)),
-    "logical_xor": ("broadcast_logical_xor", "_logical_xor_scalar", "_logical_xor_scalar", _truth(_one)),
+# function: its operator, and what two numbers give
+_TABLE: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
+    "add": ("broadcast_add", operator.add),
+    "subtract": ("broadcast_sub", operator.sub),
+    "multiply": ("broadcast_mul", operator.mul),
+    "divide": ("broadcast_div", operator.truediv),
+    "modulo": ("broadcast_mod", operator.mod),
+    "power": ("broadcast_power", operator.pow),
+    "maximum": ("broadcast_maximum", max),
+    "minimum": ("broadcast_minimum", min),
+    "equal": ("broadcast_equal", _truth(operator.eq)),
+    "not_equal": ("broadcast_not_equal", _truth(operator.ne)),
+    "greater": ("broadcast_greater", _truth(operator.gt)),
+    "greater_equal": ("broadcast_greater_equal", _truth(operator.ge)),
+    "lesser": ("broadcast_lesser", _truth(operator.lt)),
+    "lesser_equal": ("broadcast_lesser_equal", _truth(operator.le)),
+    "logical_and": ("broadcast_logical_and", _truth(_both)),
+    "logical_or": ("broadcast_logical_or", _truth(_either)),
+    "logical_xor": ("broadcast_logical_xor", _truth(_one)),
 }
 
 
@@ -56,24 +57,26 @@ def _refuse(name: str, value: Any) -> ArgumentTypeError:
     return ArgumentTypeError(f"{name}: type {type(value)} not supported, expected an NDArray or a number")
 
 
+def _lifted(name: str, number: Any, beside: Array) -> Array:
+    if not isinstance(number, numeric_types):
+        raise _refuse(name, number)
+    return scalar_like(beside, number)
+
+
 def _function(name: str) -> Callable[[Any, Any], Any]:
-    both, with_number, reflected, numbers = _TABLE[name]
-    pair, right, left = find(both), find(with_number), find(reflected)
+    word, of_numbers = _TABLE[name]
+    op = find(word)
 
     def call(lhs, rhs):
         if isinstance(lhs, Array):
-            if isinstance(rhs, Array):
-                return invoke(pair, (lhs, rhs), {}, cls=type(lhs))
-            if isinstance(rhs, numeric_types):
-                return invoke(right, (lhs,), {"scalar": float(rhs)}, cls=type(lhs))
-            raise _refuse(name, rhs)
-        if isinstance(lhs, numeric_types):
-            if isinstance(rhs, Array):
-                return invoke(left, (rhs,), {"scalar": float(lhs)}, cls=type(rhs))
-            if isinstance(rhs, numeric_types):
-                return numbers(lhs, rhs)
-            raise _refuse(name, rhs)
-        raise _refuse(name, lhs)
+            if not isinstance(rhs, Array):
+                rhs = _lifted(name, rhs, lhs)
+            return invoke(op, (lhs, rhs), {}, cls=type(lhs))
+        if isinstance(rhs, Array):
+            return invoke(op, (_lifted(name, lhs, rhs), rhs), {}, cls=type(rhs))
+        if isinstance(lhs, numeric_types) and isinstance(rhs, numeric_types):
+            return of_numbers(lhs, rhs)
+        raise _refuse(name, rhs if isinstance(lhs, numeric_types) else lhs)
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = f"Return {name} of lhs and rhs: arrays of one dtype whose shapes broadcast, or numbers."
@@ -85,15 +88,12 @@ def _reflected(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]
 
 
 def _in_place(name: str) -> Callable[[Any, Any], Any]:
-    both, with_number, _, _ = _TABLE[name]
-    pair, right = find(both), find(with_number)
+    op = find(_TABLE[name][0])
 
     def call(self, other):
-        if isinstance(other, Array):
-            return invoke(pair, (self, other), {}, self)
-        if isinstance(other, numeric_types):
-            return invoke(right, (self,), {"scalar": float(other)}, self)
-        raise _refuse(name, other)
+        if not isinstance(other, Array):
+            other = _lifted(name, other, self)
+        return invoke(op, (self, other), {}, self)
 
     return call
 

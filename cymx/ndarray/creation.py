@@ -7,8 +7,9 @@ import numpy as np
 from ..base import NUMPY_DTYPES, ArgumentError, ArgumentTypeError, Context, dtype_name
 from ..ops import find
 from ._context import context_from
+from ._host import store
 from ._invoke import invoke
-from .indexing import fill, store
+from .indexing import fill
 from .ndarray import NDArray
 
 _ZEROS, _ONES, _ARANGE = find("_zeros"), find("_ones"), find("_arange")

@@ -13,9 +13,11 @@ import numpy as np
 from .._array import Array
 from ..base import NUMPY_DTYPES, ArgumentError, ArgumentTypeError, IndexRangeError, numeric_types
 from ..ops import find
+from ._host import host, scalar_like, store
 from ._invoke import invoke
 
-_TAKE, _SLICE, _FULL = find("take"), find("_slice_strided"), find("_full")
+_TAKE, _SLICE, _BROADCAST_TO = find("take"), find("_slice_strided"), find("broadcast_to")
+_ALL = slice(None)
 _INTEGERS = (int, np.integer, np.bool_)
 
 
@@ -24,11 +26,6 @@ class Selection(NamedTuple):
 
     ranges: list[tuple[int, int, int]]
     shape: tuple[int, ...]
-
-
-def host(x: Array) -> np.ndarray:
-    """Return the memory of `x` as a NumPy array.  Whoever reads or writes it waits first."""
-    return np.ndarray(x.shape, NUMPY_DTYPES[x.dtype_name], x.buffer, x.address - x.buffer.address)
 
 
 def get(x: Array, key: Any) -> Array:
@@ -48,6 +45,9 @@ def get(x: Array, key: Any) -> Array:
 
 def put(x: Array, key: Any, value: Any) -> None:
     """Do x[key] = value: the value broadcasts and takes x's dtype."""
+    if type(key) is slice and key == _ALL:
+        fill(x, value)
+        return
     key = _expand(key, x.ndim)
     if _is_basic(key):
         selection = _select(key, x.shape)
@@ -68,18 +68,29 @@ def put(x: Array, key: Any, value: Any) -> None:
         raise ArgumentError(f"x[...] = value: {e}") from None
 
 
+def broadcast(x: Array, shape: tuple[int, ...], out: Array | None = None) -> Array:
+    """Return x stretched to `shape`, new axes first; 0 keeps a dimension."""
+    lead = len(shape) - x.ndim
+    padded = (1,) * lead + x.shape
+    if lead < 0 or any(a not in (1, b) and b != 0 for a, b in zip(padded, shape)):
+        raise ArgumentError(f"broadcast_to: shape is {shape}, to which data {x.shape} does not broadcast")
+    return invoke(_BROADCAST_TO, (x.view(padded),), {"shape": shape}, out, cls=type(x))
+
+
 def fill(x: Array, value: Any) -> None:
     """Set all of `x` to a value that broadcasts to its shape."""
     if x.size == 0:
         return
-    # The operator takes a double; integers that no double holds go the other way.
-    if isinstance(value, numeric_types) and float(value) == value:
-        invoke(_FULL, (), {"shape": x.shape, "value": float(value), "dtype": x.dtype_name}, x)
-    elif isinstance(value, Array):
+    if isinstance(value, numeric_types):
+        value = scalar_like(x, value)
+    if isinstance(value, Array):
         surplus = value.ndim - x.ndim
         if surplus > 0 and value.shape[:surplus] == (1,) * surplus:
             value = value.view(value.shape[surplus:])
-        (value if value.shape == x.shape else value.broadcast_to(x.shape)).copyto(x)
+        if value.shape != x.shape:
+            broadcast(value.as_in_context(x.context), x.shape, x)
+        elif value.address != x.address or value.dtype_name != x.dtype_name:
+            value.copyto(x)
     else:
         values = _values(value, x)
         if values.shape != x.shape:
@@ -90,12 +101,6 @@ def fill(x: Array, value: Any) -> None:
                 raise ArgumentError(f"x[...] = value: {e}") from None
             values = whole
         store(x, values)
-
-
-def store(x: Array, values: np.ndarray) -> None:
-    """Copy NumPy values of x's shape and dtype into `x`."""
-    # As bytes: the buffer protocol knows no bfloat16.
-    x.write(np.ascontiguousarray(values).reshape(-1).view(np.uint8))
 
 
 def _values(value: Any, x: Array) -> np.ndarray:
@@ -134,12 +139,13 @@ def _expand(key: Any, ndim: int) -> list:
             n_axes += 1
     if n_axes > ndim:
         raise IndexRangeError(f"too many indices ({n_axes}) for array with {ndim} dimensions")
-    rest: list[Any] = [slice(None)] * (ndim - n_axes)
+    rest: list[Any] = [_ALL] * (ndim - n_axes)
     return items[:dots] + rest + items[dots + 1 :] if dots >= 0 else items + rest
 
 
 def _select(key: list, shape: tuple[int, ...]) -> Selection:
-    ranges, result = [], []
+    ranges: list[tuple[int, int, int]] = []
+    result: list[int] = []
     for item in key:
         if item is None:
             result.append(1)
@@ -188,7 +194,7 @@ def _index_array(item: Any) -> np.ndarray:
 
 def _gather(x: Array, key: list) -> Array:
     at = _index_arrays(key)
-    if isinstance(at[0], np.ndarray) and all(isinstance(item, slice) and item == slice(None) for item in at[1:]):
+    if isinstance(at[0], np.ndarray) and all(isinstance(item, slice) and item == _ALL for item in at[1:]):
         return _take(x, at[0])
     x.wait_to_read()
     try:

@@ -16,10 +16,11 @@ from ..ops import REGISTRY, find
 from ..ops.shape import reshape_target
 from . import arithmetic, indexing
 from ._context import context_of
+from ._host import host, store
 from ._invoke import copy_into, invoke
 from .register import function
 
-_CAST, _BROADCAST_TO = find("Cast"), find("broadcast_to")
+_CAST = find("Cast")
 
 # Operators that are methods as well: x.name(...) is nd.name(x, ...).
 METHODS = """
@@ -37,7 +38,7 @@ class NDArray(Array):
     Made by the functions of `nd` (`array`, `zeros`, ...), never by calling the class.
     """
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ()
     # NumPy's numbers and arrays leave `number * x` to NDArray.
     __array_priority__ = 1000.0
 
@@ -122,7 +123,7 @@ class NDArray(Array):
         if copy:
             return self.read().astype(dtype or NUMPY_DTYPES[self.dtype_name], copy=False)
         self.wait_to_write()
-        values = indexing.host(self)
+        values = host(self)
         if dtype is None or np.dtype(dtype) == values.dtype:
             return values
         if copy is not None:
@@ -152,7 +153,7 @@ class NDArray(Array):
         if other.context == self.context:
             copy_into(self, other)
         else:
-            indexing.store(other, self.astype(other.dtype_name, copy=False).read())
+            store(other, self.astype(other.dtype_name, copy=False).read())
         return other
 
     def copy(self) -> "NDArray":
@@ -230,12 +231,7 @@ class NDArray(Array):
 
     def broadcast_to(self, shape) -> "NDArray":
         """Return a copy stretched to `shape`, new axes first.  Raises ArgumentError (a ValueError)."""
-        shape = (shape,) if isinstance(shape, int) else tuple(shape)
-        lead = len(shape) - self.ndim
-        padded = (1,) * lead + self.shape
-        if lead < 0 or any(a not in (1, b) and b != 0 for a, b in zip(padded, shape)):
-            raise ArgumentError(f"broadcast_to: shape is {shape}, to which data {self.shape} does not broadcast")
-        return invoke(_BROADCAST_TO, (self.view(padded),), {"shape": shape}, cls=NDArray)
+        return indexing.broadcast(self, (shape,) if isinstance(shape, int) else tuple(shape))
 
     def broadcast_like(self, other: "NDArray") -> "NDArray":
         """Return a copy stretched to the shape of `other`."""
@@ -246,7 +242,7 @@ class NDArray(Array):
     def __dlpack__(self, **kwargs):
         """Return a DLPack capsule on the same memory, after waiting for its users."""
         self.wait_to_write()
-        return indexing.host(self).__dlpack__(**kwargs)
+        return host(self).__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         """Return DLPack's device numbers: (1, 0), the CPU."""
@@ -255,7 +251,7 @@ class NDArray(Array):
     def to_dlpack_for_read(self):
         """Return a DLPack capsule on the same memory, for reading, after waiting for its writers."""
         self.wait_to_read()
-        return indexing.host(self).__dlpack__()
+        return host(self).__dlpack__()
 
     def to_dlpack_for_write(self):
         """Return a DLPack capsule on the same memory, for writing, after waiting for its readers and writers."""
@@ -290,7 +286,6 @@ class _Method:
 
 
 arithmetic.install(NDArray)
-NDArray.__hash__ = object.__hash__  # type: ignore[method-assign]
 for _word in METHODS:
     if _word in REGISTRY:
         setattr(NDArray, _word, _Method(_word))
