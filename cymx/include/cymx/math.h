@@ -16,13 +16,12 @@ namespace m {
     CYMX_FN float name(float x, float y) { return CYMX_LIBM(c_name##f)(x, y); } \
     CYMX_FN double name(double x, double y) { return CYMX_LIBM(c_name)(x, y); }
 
-CYMX_LIBM_1(sqrt, sqrt)
-CYMX_LIBM_1(cbrt, cbrt)
-CYMX_LIBM_1(tan, tan)
-CYMX_LIBM_1(asin, asin) CYMX_LIBM_1(acos, acos) CYMX_LIBM_1(atan, atan) CYMX_LIBM_1(sinh, sinh) CYMX_LIBM_1(cosh, cosh) CYMX_LIBM_1(asinh, asinh)
-    CYMX_LIBM_1(acosh, acosh) CYMX_LIBM_1(atanh, atanh) CYMX_LIBM_1(gamma, tgamma) CYMX_LIBM_1(erfc, erfc) CYMX_LIBM_2(atan2, atan2)
-        CYMX_LIBM_2(hypot, hypot) CYMX_LIBM_2(copysign, copysign) CYMX_LIBM_2(fmod, fmod) CYMX_LIBM_1(floor, floor) CYMX_LIBM_1(ceil, ceil)
-            CYMX_LIBM_1(trunc, trunc) CYMX_LIBM_1(rint, rint)
+// clang-format off
+CYMX_LIBM_1(sqrt, sqrt) CYMX_LIBM_1(cbrt, cbrt) CYMX_LIBM_1(tan, tan) CYMX_LIBM_1(asin, asin) CYMX_LIBM_1(acos, acos) CYMX_LIBM_1(atan, atan)
+CYMX_LIBM_1(sinh, sinh) CYMX_LIBM_1(cosh, cosh) CYMX_LIBM_1(asinh, asinh) CYMX_LIBM_1(acosh, acosh) CYMX_LIBM_1(atanh, atanh)
+CYMX_LIBM_1(gamma, tgamma) CYMX_LIBM_1(erfc, erfc) CYMX_LIBM_2(atan2, atan2) CYMX_LIBM_2(hypot, hypot) CYMX_LIBM_2(copysign, copysign)
+CYMX_LIBM_2(fmod, fmod) CYMX_LIBM_1(floor, floor) CYMX_LIBM_1(ceil, ceil) CYMX_LIBM_1(trunc, trunc) CYMX_LIBM_1(rint, rint)
+    // clang-format on
 
     // Rounds halves away from zero; 0.49999997 and not 0.5, or the number just below a half would go up.
     CYMX_FN float round(float x) {
@@ -39,12 +38,12 @@ template <class T> CYMX_FN T round(T x) { return x; }
 
 #ifdef __CUDACC_RTC__
 
-CYMX_LIBM_1(exp, exp)
-CYMX_LIBM_1(exp2, exp2)
-CYMX_LIBM_1(expm1, expm1)
-CYMX_LIBM_1(log, log) CYMX_LIBM_1(log2, log2) CYMX_LIBM_1(log10, log10) CYMX_LIBM_1(log1p, log1p) CYMX_LIBM_1(tanh, tanh) CYMX_LIBM_1(erf, erf)
-    CYMX_LIBM_1(sin, sin) CYMX_LIBM_1(cos, cos) CYMX_LIBM_2(pow, pow) CYMX_LIBM_1(lgamma, lgamma)
-        CYMX_LIBM_1(erfinv, erfinv) template <class T> CYMX_FN T sigmoid(T x) {
+// clang-format off
+CYMX_LIBM_1(exp, exp) CYMX_LIBM_1(exp2, exp2) CYMX_LIBM_1(expm1, expm1) CYMX_LIBM_1(log, log) CYMX_LIBM_1(log2, log2) CYMX_LIBM_1(log10, log10)
+CYMX_LIBM_1(log1p, log1p) CYMX_LIBM_1(tanh, tanh) CYMX_LIBM_1(erf, erf) CYMX_LIBM_1(sin, sin) CYMX_LIBM_1(cos, cos) CYMX_LIBM_2(pow, pow)
+CYMX_LIBM_1(lgamma, lgamma)
+    // clang-format on
+    CYMX_LIBM_1(erfinv, erfinv) template <class T> CYMX_FN T sigmoid(T x) {
     return T(1) / (T(1) + exp(-x));
 }
 
