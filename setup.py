@@ -25,7 +25,7 @@ X86 = platform.machine() in ("x86_64", "AMD64")
 ISAS = {"v2": "-march=x86-64-v2", "v3": "-march=x86-64-v3", "v4": "-march=x86-64-v4"} if X86 else {"base": ""}
 # Without the first two, g++ vectorizes no loop that holds a floating comparison.  Never -ffast-math: linking with it
 # turns on flush-to-zero for the whole Python process.
-KERNEL_FLAGS = ["-O3", "-fno-trapping-math", "-fno-math-errno", "-mprefer-vector-width=512" if X86 else "-O3"]
+KERNEL_FLAGS = ["-fno-trapping-math", "-fno-math-errno", "-fno-exceptions", *(["-mprefer-vector-width=512"] if X86 else [])]
 COMMON_FLAGS = ["-std=c++17", "-O3", "-fopenmp", "-fvisibility=hidden", "-Wall", "-Wno-unknown-pragmas"]
 INCLUDES = ["csrc", "cymx/include", *onednn_headers()]
 HEADERS = sorted(str(p) for d in ("csrc", "cymx/include") for p in Path(d).rglob("*.h"))
@@ -76,6 +76,7 @@ setup(
         [
             extension("_engine", map(str, Path("csrc/engine").glob("*.cpp"))),
             extension("_array", []),
+            extension("_eager", []),
             extension("_ops", map(str, Path("csrc").glob("*.cpp"))),
         ],
         compiler_directives={"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True, "embedsignature": True},

@@ -1,7 +1,7 @@
 # What other extensions cimport: Array, and the tensor that describes it.
 from libc.stdint cimport int32_t, int64_t
 
-from cymx._engine cimport Buffer
+from cymx._engine cimport cymx_buffer
 
 
 cdef extern from "cymx.h" nogil:
@@ -18,8 +18,14 @@ cdef extern from "cymx.h" nogil:
 cdef class Array:
     cdef cymx_tensor t
     cdef int64_t n_elements
-    cdef readonly Buffer buffer
-    cdef object cached_shape
+    cdef cymx_buffer *ptr  # one reference is this array's
+    cdef bint readonly
+    cdef tuple cached_shape
+    cdef object __weakref__
 
+    # Makes this array's shape and memory like another's, uncleared.
+    cdef int allocate_like(self, Array other) except -1
+    cdef int allocate(self, int32_t device_type, int32_t device_id) except -1
+    cdef int share(self, cymx_buffer *ptr, int64_t offset_bytes) noexcept
     cdef int describe(self, tuple shape, int dtype) except -1
     cdef int copy_in(self, void *source, int64_t n) except -1

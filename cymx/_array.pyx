@@ -3,6 +3,7 @@
 It waits and copies in the engine's order; it launches nothing.  Called by: _ops, ndarray.
 """
 
+cimport cython
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport int32_t, int64_t, intptr_t
@@ -13,6 +14,8 @@ from cymx._engine cimport (
     CYMX_TASK_SMALL,
     Buffer,
     buffer_new,
+    buffer_release,
+    buffer_retain,
     cymx_buffer,
     cymx_error,
     cymx_task,
@@ -30,10 +33,10 @@ memset(ITEM_BYTES, 0, sizeof(ITEM_BYTES))
 for _name, _flag in DTYPE_FLAGS.items():
     ITEM_BYTES[<int>_flag] = NUMPY_DTYPES[_name].itemsize
 
-# The struct codes by which the buffer protocol names dtypes; bfloat16 has none and goes as uint16.
+# The struct codes by which the buffer protocol names dtypes.  bfloat16 has none.
 cdef char *FORMATS[13]
 FORMATS[0], FORMATS[1], FORMATS[2], FORMATS[3], FORMATS[4] = b"f", b"d", b"e", b"B", b"i"
-FORMATS[5], FORMATS[6], FORMATS[7], FORMATS[12] = b"b", b"q", b"?", b"H"
+FORMATS[5], FORMATS[6], FORMATS[7] = b"b", b"q", b"?"
 
 
 cdef struct WriteTask:
@@ -48,6 +51,8 @@ cdef int run_write(void *arg, cymx_error *err) noexcept nogil:
     return 0
 
 
+# No cycle can go through an array: it holds a shape and nothing else of Python's.
+@cython.no_gc
 cdef class Array:
     """A contiguous row-major array on a Buffer; views share the Buffer.  The base of NDArray."""
 
@@ -55,15 +60,32 @@ cdef class Array:
     def empty(cls, tuple shape, str dtype, int32_t device_type=1, int32_t device_id=0):
         """Return an uninitialised array of class `cls`.  Raises MemoryError naming the size."""
         cdef Array self = cls.__new__(cls)
-        cdef cymx_error err
-        cdef cymx_buffer *ptr
         self.describe(shape, DTYPE_FLAGS[dtype])
-        ptr = buffer_new(device_type, device_id, self.n_elements * ITEM_BYTES[self.t.dtype], &err)
-        if ptr is NULL:
-            raise_error(&err)
-        self.buffer = Buffer.adopt(ptr)
-        self.t.data = ptr.data
+        self.allocate(device_type, device_id)
         return self
+
+    def __dealloc__(self):
+        if self.ptr is not NULL:
+            buffer_release(self.ptr)
+
+    cdef int allocate(self, int32_t device_type, int32_t device_id) except -1:
+        cdef cymx_error err
+        self.ptr = buffer_new(device_type, device_id, self.n_elements * ITEM_BYTES[self.t.dtype], &err)
+        if self.ptr is NULL:
+            raise_error(&err)
+        self.t.data = self.ptr.data
+        return 0
+
+    cdef int allocate_like(self, Array other) except -1:
+        self.t = other.t
+        self.n_elements, self.cached_shape = other.n_elements, other.cached_shape
+        return self.allocate(other.ptr.device_type, other.ptr.device_id)
+
+    cdef int share(self, cymx_buffer *ptr, int64_t offset_bytes) noexcept:
+        buffer_retain(ptr)
+        self.ptr = ptr
+        self.t.data = <char *>ptr.data + offset_bytes
+        return 0
 
     @classmethod
     def wrap(cls, obj, int32_t device_type=1, int32_t device_id=0):
@@ -75,8 +97,9 @@ cdef class Array:
         if not obj.flags.c_contiguous:
             raise ArgumentError("wrap: the array is not C-contiguous")
         self.describe(tuple(obj.shape), DTYPE_FLAGS[name])
-        self.buffer = Buffer.wrap(obj.view(np.uint16) if name == "bfloat16" else obj, device_type, device_id)
-        self.t.data = self.buffer.ptr.data
+        cdef Buffer buffer = Buffer.wrap(obj.view(np.uint16) if name == "bfloat16" else obj, device_type, device_id)
+        self.share(buffer.ptr, 0)
+        self.readonly = buffer.readonly
         return self
 
     cdef int describe(self, tuple shape, int dtype) except -1:
@@ -106,9 +129,17 @@ cdef class Array:
         other.describe(shape, self.t.dtype)
         if offset < 0 or offset + other.n_elements > self.n_elements:
             raise ArgumentError(f"a view of shape {shape} at element {offset} does not lie inside an array of shape {self.cached_shape}")
-        other.buffer = self.buffer
-        other.t.data = <char *>self.t.data + offset * ITEM_BYTES[self.t.dtype]
+        other.share(self.ptr, <char *>self.t.data - <char *>self.ptr.data + offset * ITEM_BYTES[self.t.dtype])
+        other.readonly = self.readonly
         return other
+
+    @property
+    def buffer(self):
+        """The Buffer that holds the elements, and perhaps those of other arrays."""
+        buffer_retain(self.ptr)
+        cdef Buffer buffer = Buffer.adopt(self.ptr)
+        buffer.readonly = self.readonly
+        return buffer
 
     @property
     def shape(self):
@@ -138,12 +169,12 @@ cdef class Array:
     @property
     def device_type(self):
         """MXNet's device number: 1 cpu, 2 gpu, 3 cpu_pinned, 5 cpu_shared."""
-        return self.buffer.ptr.device_type
+        return self.ptr.device_type
 
     @property
     def device_id(self):
         """The device's id."""
-        return self.buffer.ptr.device_id
+        return self.ptr.device_id
 
     @property
     def address(self):
@@ -193,7 +224,7 @@ cdef class Array:
         cdef WriteTask *arg = <WriteTask *>malloc(sizeof(WriteTask))
         cdef cymx_task task
         cdef cymx_error err
-        cdef cymx_buffer *ptr = self.buffer.ptr
+        cdef cymx_buffer *ptr = self.ptr
         cdef int code
         if arg is NULL:
             raise MemoryError("no memory for a copy")
@@ -218,12 +249,12 @@ cdef class Array:
         cdef int i
         cdef int64_t stride = ITEM_BYTES[self.t.dtype]
         cdef Py_ssize_t *dims
-        if flags & PyBUF_WRITABLE:
-            if self.buffer.readonly:
-                raise BufferError("the array wraps read-only memory")
-            self.buffer.wait_to_write()
-        else:
-            self.buffer.wait_to_read()
+        if flags & PyBUF_FORMAT and FORMATS[self.t.dtype] is NULL:
+            raise BufferError(f"the buffer protocol has no {self.dtype_name}")
+        if flags & PyBUF_WRITABLE and self.readonly:
+            raise BufferError("the array wraps read-only memory")
+        # Whoever gets the memory may write it, unless it is read-only.
+        self.buffer.wait_to_write()
         dims = <Py_ssize_t *>PyMem_Malloc(sizeof(Py_ssize_t) * 2 * (self.t.ndim + 1))
         if dims is NULL:
             raise MemoryError("no memory for a view")
@@ -232,7 +263,7 @@ cdef class Array:
             dims[self.t.ndim + i] = stride
             stride *= self.t.shape[i]
         view.buf, view.obj, view.len = self.t.data, self, self.n_elements * ITEM_BYTES[self.t.dtype]
-        view.itemsize, view.readonly, view.ndim = ITEM_BYTES[self.t.dtype], self.buffer.readonly, self.t.ndim
+        view.itemsize, view.readonly, view.ndim = ITEM_BYTES[self.t.dtype], self.readonly, self.t.ndim
         view.format = NULL
         view.shape = NULL
         view.strides = NULL

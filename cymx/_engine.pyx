@@ -126,7 +126,7 @@ cdef class Buffer:
         try:
             try:
                 PyObject_GetBuffer(obj, view, PyBUF_SIMPLE | PyBUF_WRITABLE)
-            except BufferError:
+            except (BufferError, ValueError):  # NumPy raises ValueError for a read-only array
                 PyObject_GetBuffer(obj, view, PyBUF_SIMPLE)
                 readonly = True
         except BaseException:

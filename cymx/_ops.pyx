@@ -27,21 +27,6 @@ from cymx import config
 from cymx.base import DTYPE_FLAGS, ArgumentError, MXNetError
 
 
-cdef extern from "cymx.h" nogil:
-    ctypedef struct cymx_args:
-        const cymx_tensor *_in "in"
-        const cymx_tensor *out
-        int32_t n_in
-        int32_t n_out
-        const void *params
-        int64_t params_bytes
-        void *scratch
-        uint64_t seed
-        uint64_t counter
-        cymx_error *err
-
-    ctypedef int (*cymx_kernel)(const cymx_args *) noexcept nogil
-
 cdef extern from "plan.h" nogil:
     ctypedef struct cymx_plan:
         pass
@@ -93,8 +78,17 @@ def supported_isas():
 def select_isa(name):
     """Use the kernels of one instruction set ('' for the best) in plans made from now on.  Raises MXNetError for one that cannot run here."""
     cdef cymx_error err
+    global _map_kernel
     if cymx_isa_select(name.encode(), &err):
         raise_error(&err)
+    _map_kernel = cymx_kernel_find(b"map")
+
+
+cdef cymx_kernel _map_kernel = NULL
+
+
+cdef cymx_kernel map_kernel() noexcept nogil:
+    return _map_kernel
 
 
 _library_tried = False
@@ -281,7 +275,7 @@ cdef class Plan:
         for i in range(n):
             array = <Array?>arrays[i]
             slots[i] = array.t.data
-            buffers[i] = array.buffer.ptr
+            buffers[i] = array.ptr
         slots[n] = NULL
         buffers[n] = NULL
         if arena is not None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._array import Array
+from .._eager import general
 from ..base import ArgumentTypeError, numeric_types
 from ..ops import find
 from ._host import scalar_like
@@ -83,10 +84,6 @@ def _function(name: str) -> Callable[[Any, Any], Any]:
     return call
 
 
-def _reflected(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda self, other: function(other, self)
-
-
 def _in_place(name: str) -> Callable[[Any, Any], Any]:
     op = find(_TABLE[name][0])
 
@@ -118,17 +115,8 @@ logical_xor = _function("logical_xor")
 true_divide = divide
 
 
-def install(cls: type) -> None:
-    """Give `cls` its operators."""
-    for word, function in _OPERATORS.items():
-        setattr(cls, f"__{word}__", function)
-        setattr(cls, f"__r{word}__", _reflected(function))
-        if function is not power:
-            setattr(cls, f"__i{word}__", _in_place(function.__name__))
-    for word, function in _COMPARISONS.items():
-        setattr(cls, f"__{word}__", function)
-
-
-# NDArray's operators; the first also have a reflected form and, all but power, one that writes in place.
-_OPERATORS = {"add": add, "sub": subtract, "mul": multiply, "truediv": divide, "mod": modulo, "pow": power}
-_COMPARISONS = {"eq": equal, "ne": not_equal, "gt": greater, "ge": greater_equal, "lt": lesser, "le": lesser_equal}
+# What Python's operators do where EagerArray's own way does not apply; all but power have a form that writes in place.
+_OPERATORS = (add, subtract, multiply, divide, modulo, power)
+_COMPARISONS = (equal, not_equal, greater, greater_equal, lesser, lesser_equal)
+general.update({f.__name__: f for f in (*_OPERATORS, *_COMPARISONS)})
+general.update({f"{f.__name__}_in_place": _in_place(f.__name__) for f in _OPERATORS if f is not power})

@@ -1,4 +1,4 @@
-"""NDArray: the array of users, on the Array of `_ops`.
+"""NDArray: the array of users, on the EagerArray of `_eager`.
 
 Holds what an array is and how its memory moves; arithmetic comes from arithmetic.py, indexing from indexing.py, and
 every method that is just an operator (`x.sum()`, `x.clip(...)`) from the registry.  Arrays are contiguous; reshapes and
@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from .._array import Array
+from .._eager import EagerArray
 from ..base import NUMPY_DTYPES, ArgumentError, ArgumentTypeError, Context, IndexRangeError, cpu, dtype_name
 from ..ops import REGISTRY, find
 from ..ops.shape import reshape_target
-from . import arithmetic, indexing
+from . import arithmetic as _arithmetic  # noqa: F401  fills what EagerArray's operators fall back on
+from . import indexing
 from ._context import context_of
 from ._host import host, store
 from ._invoke import copy_into, invoke
@@ -32,7 +33,7 @@ METHODS = """
 """.split()
 
 
-class NDArray(Array):
+class NDArray(EagerArray):
     """A contiguous array of one dtype on one context.  Large ones are computed in the background; reading waits for it.
 
     Made by the functions of `nd` (`array`, `zeros`, ...), never by calling the class.
@@ -265,8 +266,6 @@ class NDArray(Array):
     def __abs__(self):
         return self.abs()  # type: ignore[attr-defined]
 
-    __hash__ = object.__hash__
-
 
 def _rebuilt(values: np.ndarray) -> NDArray:
     """Return what was pickled as `values`, on cpu(0)."""
@@ -285,7 +284,6 @@ class _Method:
         return made.__get__(instance, owner)  # type: ignore[attr-defined]
 
 
-arithmetic.install(NDArray)
 for _word in METHODS:
     if _word in REGISTRY:
         setattr(NDArray, _word, _Method(_word))
