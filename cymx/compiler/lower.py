@@ -18,9 +18,13 @@ def lower(graph: Graph, types: Mapping[str, Type], train: bool) -> Graph:
         if node.op is None:
             values[Entry(node)] = Value(Node(None, node.name, attrs=node.attrs, types=(types[node.name],)))
             continue
+        inputs, params = [values[Entry(*e)] for e in node.inputs], node.params
+        n = len(node.op.input_names(params))
+        if len(inputs) > n:  # an eager call passes varying settings as further inputs
+            params = params.replace(dict(zip(node.op.varying, inputs[n:])))
         with scope(node.label, train) as here:
             try:
-                outputs = apply(node.op, [values[Entry(*e)] for e in node.inputs], node.params)
+                outputs = apply(node.op, inputs[:n], params)
             except MXNetError as e:
                 raise type(e)(f"{node.label}: {e}") from None
         values.update((Entry(node, i), v) for i, v in enumerate(outputs))

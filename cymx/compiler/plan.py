@@ -25,6 +25,8 @@ _REGISTER = {"float16": "float32", "bfloat16": "float32"}
 class Plan:
     """A graph made ready to run.
 
+    overwritable: slots of arguments whose memory the first output may be given, because the only step goes element by element.
+
     arrays: for each slot its name ("arg:data", "out:0", "grad:weight") and type, in the order in which `run` takes them.
     """
 
@@ -33,7 +35,7 @@ class Plan:
     n_forward: int
     runner: Any
     text: str
-    safe_in_place: bool
+    overwritable: frozenset[int]
 
     def dump(self) -> str:
         """Return the plan as text: arrays, then a line a step with its instructions."""
@@ -53,9 +55,10 @@ def plan(steps: Sequence[Step], places: Memory, launches: Sequence[Any], arrays:
 
     rows, lines = [], [f"{name}: {type_}" for name, type_ in arrays]
     for number, (step, launch) in enumerate(zip(steps, launches)):
-        in_shapes = (launch and launch.in_shapes) or [e.shape for e in step.inputs]
+        inputs = step.inputs if step.is_map else step.nodes[0].inputs
+        in_shapes = (launch and launch.in_shapes) or [e.shape for e in inputs]
         out_shapes = (launch and launch.out_shapes) or [e.shape for e in step.outputs]
-        ins = [(*place(e), s, e.dtype) for e, s in zip(step.inputs if step.is_map else step.nodes[0].inputs, in_shapes)]
+        ins = [(*place(e), s, e.dtype) for e, s in zip(inputs, in_shapes)]
         outs = [(*place(e), s, e.dtype) for e, s in zip(step.outputs, out_shapes)]
         if launch is None:
             kernel, params, n_random, detail = "map", program(step), 0, _text_of(step)
@@ -69,8 +72,10 @@ def plan(steps: Sequence[Step], places: Memory, launches: Sequence[Any], arrays:
     lines.append(f"arena: {places.arena_bytes} bytes")
     n_forward = sum(not step.backward for step in steps)
     runner = _ops.Plan(rows, len(arrays), n_forward)
-    safe = len(steps) == 1 and steps[0].is_map and all(e.shape == steps[0].outputs[0].shape for e in steps[0].inputs)
-    return Plan(tuple(arrays), places.arena_bytes, n_forward, runner, "\n".join(lines), safe)
+    overwritable: frozenset[int] = frozenset()
+    if len(steps) == 1 and steps[0].is_map:
+        overwritable = frozenset(outside[stored(e)] for e in steps[0].inputs if e.shape == steps[0].outputs[0].shape)
+    return Plan(tuple(arrays), places.arena_bytes, n_forward, runner, "\n".join(lines), overwritable)
 
 
 def work(step: Step) -> int:

@@ -15,13 +15,14 @@ from ..compiler import Plan, compile_graph
 from ..ir import Entry, Graph, Node, Type
 from ..ops import find
 from ..ops._def import Op
+from ._host import scalar_like
 
 CACHE_SIZE = 4096
 
 _IDENTITY, _CAST = find("identity"), find("Cast")
 
 _mode = threading.local()
-_plans: "OrderedDict[tuple, Plan]" = OrderedDict()
+_calls: "OrderedDict[tuple, _Call]" = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -40,7 +41,29 @@ def set_training(train: bool) -> bool:
 def clear_plans() -> None:
     """Forget all compiled plans, so that a new instruction set or library is taken up."""
     with _lock:
-        _plans.clear()
+        _calls.clear()
+
+
+class _Call:
+    """A compiled operator for one set of types: its plan, and for every slot which input it takes, or which output (~k)."""
+
+    __slots__ = ("plan", "slots", "out_types", "reads_over")
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        self.slots: list[int] = []
+        self.out_types: list[Type] = []
+        over = set()  # inputs whose very memory may be given as the output
+        for slot, (name, type_) in enumerate(plan.arrays):
+            kind, _, key = name.partition(":")
+            if kind == "arg":
+                self.slots.append(int(key))
+                if slot in plan.overwritable:
+                    over.add(int(key))
+            else:
+                self.slots.append(~int(key))
+                self.out_types.append(type_)
+        self.reads_over = frozenset(over)
 
 
 def invoke(
@@ -56,45 +79,59 @@ def invoke(
     out: an array, or a sequence of arrays, to write the outputs into.   ctx: where an operator without inputs makes its output.
     Auxiliary inputs are changed in place.   Raises MXNetError naming the operator and the argument.
     """
-    p = op.parse(settings)
-    types = tuple(Type(x.shape, x.dtype_name) for x in inputs)
     device = _device(op, inputs, ctx)
     train = op.uses_mode and is_training()
-    key = (op, p.key, types, train)
-    plan = _plans.get(key)
-    if plan is None:
-        plan = _compile(op, p, types, train)
+    types = tuple([(x.shape, x.dtype_name) for x in inputs])
+    try:
+        # Numbers as text: 0.0 and -0.0 are equal, but do not mean the same.
+        fixed = tuple([(k, repr(v) if type(v) is float else v) for k, v in settings.items() if k not in op.varying])
+        key = (op, fixed, types, train)
+        call = _calls.get(key)
+    except TypeError:  # a list among the settings
+        key = (op, repr(sorted(op.parse(settings).given.items())), types, train)
+        call = _calls.get(key)
+    if call is None:
+        call = _compile(op, op.parse(settings), types, train)
         with _lock:
-            _plans[key] = plan
-            if len(_plans) > CACHE_SIZE:
-                _plans.popitem(last=False)
-    at = {f"arg:in{i}": x for i, x in enumerate(inputs)}
-    made = []
-    copies = []
-    given = _listed(out) if out is not None else ()
-    if given and len(given) != sum(name.startswith("out:") for name, _ in plan.arrays):
-        raise ArgumentError(f"{op.name}: out holds {len(given)} arrays, expected one for each output")
-    arrays = []
-    for name, type_ in plan.arrays:
-        array = at.get(name)
-        if array is None:
-            if given:
-                target = given[len(made)]
-                array = target
-                if target.shape != type_.shape:
-                    raise ArgumentError(f"{op.name}: out is {target.shape}, expected {type_.shape}")
-                direct = target.dtype_name == type_.dtype and (plan.safe_in_place or not any(target.overlaps(x) for x in inputs))
-                if not direct:
-                    array = cls.empty(type_.shape, type_.dtype, *device)
-                    copies.append((array, target))
-            else:
-                array = cls.empty(type_.shape, type_.dtype, *device)
-            made.append(given[len(made)] if given else array)
-        arrays.append(array)
+            _calls[key] = call
+            if len(_calls) > CACHE_SIZE:
+                _calls.popitem(last=False)
+    if op.varying:
+        # As data of the widest type among the inputs: a 16-bit weight comes with its 32-bit master copy last.
+        missing = [name for name in op.varying if name not in settings]
+        p = op.parse(settings) if missing else None
+        numbers = [getattr(p, name) if p else op.params[name].parse(settings[name]) for name in op.varying]
+        inputs = [*inputs, *(scalar_like(inputs[-1], number) for number in numbers)]
+    plan = call.plan
+    copies: list[tuple[Array, Array]] = []
+    if out is None:
+        outputs = [cls.empty(t.shape, t.dtype, *device) for t in call.out_types]
+    else:
+        outputs = _into(op, call, inputs, _listed(out), cls, device, copies)
+    arrays = [inputs[i] if i >= 0 else outputs[~i] for i in call.slots]
     plan.runner.run(arrays, Buffer(plan.arena_bytes, *device) if plan.arena_bytes else None)
     for source, target in copies:
         copy_into(source, target)
-    return made[0] if len(made) == 1 else made
+    if out is not None:
+        return out
+    return outputs[0] if len(outputs) == 1 else outputs
+
+
+def _into(op, call, inputs, given, cls, device, copies) -> list[Array]:
+    """Return the arrays that a run writes into: those given, or a fresh one to be copied where types differ or memory is shared with an input."""
+    if len(given) != len(call.out_types):
+        raise ArgumentError(f"{op.name}: out holds {len(given)} arrays, expected {len(call.out_types)}")
+    outputs = []
+    for target, type_ in zip(given, call.out_types):
+        if target.shape != type_.shape:
+            raise ArgumentError(f"{op.name}: out is {target.shape}, expected {type_.shape}")
+        direct = target.dtype_name == type_.dtype and all(
+            not target.overlaps(x) or (i in call.reads_over and x.address == target.address) for i, x in enumerate(inputs)
+        )
+        outputs.append(target if direct else cls.empty(type_.shape, type_.dtype, *device))
+        if not direct:
+            copies.append((outputs[-1], target))
+    return outputs
 
 
 def copy_into(source: Array, target: Array) -> None:
@@ -119,15 +156,15 @@ def _device(op: type[Op], inputs: Sequence[Array], ctx: Context | None) -> tuple
     return first
 
 
-def _compile(op: type[Op], p: Any, types: Sequence[Type], train: bool) -> Plan:
+def _compile(op: type[Op], p: Any, types: Sequence[tuple], train: bool) -> _Call:
     names = op.input_names(p)
     if len(names) != len(types):
         raise ArgumentError(f"{op.name}: {len(types)} inputs came, expected {len(names)} ({', '.join(names)})")
-    variables = [Node(None, f"in{i}") for i in range(len(types))]
+    by_name = {str(i): Type(*t) for i, t in enumerate([*types, *(((), types[-1][1]) for _ in op.varying)])}
+    variables = [Node(None, name) for name in by_name]
     node = Node(op, "", tuple(Entry(v) for v in variables), p)
     graph = Graph(tuple(Entry(node, i) for i in range(len(op.output_names(p)))))
-    by_name = {f"in{i}": t for i, t in enumerate(types)}
     try:
-        return compile_graph(graph, by_name, train)
+        return _Call(compile_graph(graph, by_name, train))
     except MXNetError as e:
         raise type(e)(str(e).replace(f"{op.name} '': ", f"{op.name}: ")) from None

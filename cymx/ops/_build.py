@@ -155,15 +155,32 @@ class _Functions:
         op_ = REGISTRY[word]
 
         def call(*inputs, **settings):
-            typed = next((v for v in inputs if isinstance(v, Value)), None)
-            if typed is None and inputs:
+            dtype = _leading_dtype(inputs)
+            if dtype is None and inputs:
                 raise ArgumentError(f"{name}: no input is a value")
-            values = [v if isinstance(v, Value) else constant(v, typed.dtype) for v in inputs]
+            values = [_operand(v, dtype) for v in inputs]
             outputs = apply(op_, values, op_.parse(settings))
             return outputs[0] if len(outputs) == 1 else outputs
 
         self.__dict__[name] = call
         return call
+
+
+def _leading_dtype(inputs: Sequence[Any]) -> str | None:
+    """Return the dtype that numbers among the inputs take: that of the first value, a varying setting (shape ()) last."""
+    found = None
+    for v in inputs:
+        if isinstance(v, Value):
+            if v.shape:
+                return v.dtype
+            found = found or v.dtype
+    return found
+
+
+def _operand(v: Any, dtype: str) -> Value:
+    if not isinstance(v, Value):
+        return constant(v, dtype)
+    return cast(v, dtype) if v.node.op is None and not v.shape and v.dtype != dtype else v
 
 
 F: Any = _Functions()

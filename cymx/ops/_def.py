@@ -57,6 +57,7 @@ class Op:
     # Whether it draws random numbers, so that two equal nodes differ.
     is_random = False
     params: dict[str, Param] = {}
+    varying: tuple[str, ...] = ()
     grad: Any
     shape: Any
     dtype: Any
@@ -123,6 +124,7 @@ def op(name: str, *aliases: str):
     def register(cls: type[Op]) -> type[Op]:
         cls.name, cls.aliases = name, aliases
         declared = {k: v for base in reversed(cls.__mro__) for k, v in _declared(base).items()}
+        cls.varying = tuple(k for k, param in declared.items() if param.varies)
         cls.params = {k: declared[k] for k in (*cls.positional, *(k for k in declared if k not in cls.positional))}
         for word in (name, *aliases):
             if word in REGISTRY:

@@ -30,12 +30,23 @@ class DType:
 
 
 class Param:
-    """Declare one setting: its default (none: required), least value and allowed words."""
+    """Declare one setting: its default (none: required), least value and allowed words.
 
-    __slots__ = ("default", "ge", "choices", "kind", "optional", "name")
+    varies: it changes from call to call (a learning rate), so eager calls pass it as data, and a new value compiles nothing.  The body must use it in
+    arithmetic only.
+    """
 
-    def __init__(self, default: Any = REQUIRED, *, ge: float | None = None, choices: tuple[str, ...] | None = None):
-        self.default, self.ge, self.choices = default, ge, choices
+    __slots__ = ("default", "ge", "choices", "varies", "kind", "optional", "name")
+
+    def __init__(
+        self,
+        default: Any = REQUIRED,
+        *,
+        ge: float | None = None,
+        choices: tuple[str, ...] | None = None,
+        varies: bool = False,
+    ):
+        self.default, self.ge, self.choices, self.varies = default, ge, choices, varies
         self.kind: Any = None
         self.optional = False
         self.name = ""
@@ -81,6 +92,10 @@ class Params:
         self.__dict__.update(values)
         self.key = tuple(values.items())
         self.given = given
+
+    def replace(self, changes: dict[str, Any]) -> "Params":
+        """Return the same settings with some changed."""
+        return Params({**dict(self.key), **changes}, self.given)
 
     def __hash__(self):
         return hash(self.key)

@@ -13,7 +13,7 @@ class Update(Composed):
     """The base of updates whose arrays have one dtype."""
 
     inputs, shape, dtype, grad = ("weight", "grad"), all_same, same(FLOATS), None
-    lr: float = Param()
+    lr: float = Param(varies=True)
     wd: float = Param(0.0)
     rescale_grad: float = Param(1.0)
     clip_gradient: float = Param(-1.0)
