@@ -46,7 +46,7 @@ def compile_graph(
     targets = [f"out:{k}" for k in range(n_out)]
     heads: list[Value | None] = []
     if grad_req:
-        typed, heads = _with_gradients(graph, typed, grad_req)
+        typed, heads = _with_gradients(graph, typed, types, grad_req)
         targets += [f"grad:{name}" for name, req in grad_req.items() if req == "write"]
     if options.simplify:
         typed = simplify(typed)
@@ -72,7 +72,9 @@ def _in_order(graph: Graph, typed: Graph) -> list[Node]:
     return [by_name[n.name] for n in graph.nodes() if n.op is None and n.name in by_name]
 
 
-def _with_gradients(graph: Graph, typed: Graph, grad_req: Mapping[str, str]) -> tuple[Graph, list[Value | None]]:
+def _with_gradients(
+    graph: Graph, typed: Graph, types: Mapping[str, Type], grad_req: Mapping[str, str]
+) -> tuple[Graph, list[Value | None]]:
     """Add gradients: 'write' as further outputs, 'add' as updates of what the gradient's array holds."""
     by_name = {n.name: n for n in typed.nodes() if n.op is None}
     heads = [
@@ -81,7 +83,8 @@ def _with_gradients(graph: Graph, typed: Graph, grad_req: Mapping[str, str]) -> 
     ]
     with scope("gradient", train=True, backward=True):
         seeds = [h if h is not None else F.ones_like(Value(*typed.outputs[k])) for k, h in enumerate(heads)]
-        wanted = [by_name[name] for name in grad_req]
+        # A variable that no body uses (a fixed gamma) is not in the typed graph: its gradient is 0.
+        wanted = [by_name.get(name) or Node(None, name, types=(types[name],)) for name in grad_req]
         found = gradient(typed, wanted, seeds)
         outputs, updates = list(typed.outputs), dict(typed.updates)
         for node, dx, req in zip(wanted, found, grad_req.values()):

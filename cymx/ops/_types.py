@@ -22,7 +22,7 @@ def _merged(op, p, had, rule_says, names, ins):
         try:
             result.append(merge(came, wanted))
         except ValueError:
-            raise ArgumentError(f"{name} is {came}, expected {_unknown(wanted)}{_reasons(op, p, name, ins)}") from None
+            raise ArgumentError(f"{name} is {_unknown(came)}, expected {_unknown(wanted)}{_reasons(op, p, name, ins)}") from None
     return result
 
 

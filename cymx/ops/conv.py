@@ -7,9 +7,11 @@ from ._params import Param, Shape
 from ._shapes import FLOATS, known, same
 
 
-
 def _spatial(p, n):
-    """Return (stride, dilate, pad) of n spatial dimensions, with MXNet's defaults.  Raises ArgumentError for a wrong number of them."""
+    """Return (stride, dilate, pad) of n spatial dimensions, with MXNet's defaults.
+
+    Raises ArgumentError for a wrong number of them.
+    """
     result = []
     for name, default in (("stride", 1), ("dilate", 1), ("pad", 0)):
         given = getattr(p, name, ()) or (default,) * n
@@ -20,7 +22,7 @@ def _spatial(p, n):
 
 
 def _need_channels_first(p):
-    if getattr(p, "layout", None) not in (None, "None", "NCW", "NCHW", "NCDHW"):
+    if p.layout not in (None, "None", "NCW", "NCHW", "NCDHW"):
         raise ArgumentError(f"layout is {p.layout!r}, expected NCW, NCHW or NCDHW on this device")
 
 
@@ -55,7 +57,10 @@ class ConvSettings(Kernel):
 
 @op("_conv_fwd")
 class ConvForward(ConvSettings):
-    """out = x * w (cross-correlation), plus a bias for each channel.   x (N, C, ...), w (O, C/groups, ...), bias (O,) -> output (N, O, ...)."""
+    """out = x * w (cross-correlation), plus a bias for each channel.
+
+    x (N, C, ...), w (O, C/groups, ...), bias (O,) -> output (N, O, ...).
+    """
 
     inputs = ("data", "weight", "bias")
     no_bias: bool = Param(False)
@@ -66,7 +71,8 @@ class ConvForward(ConvSettings):
     def shape(p, ins, outs):
         x, w = ins[:2]
         spatial = tuple(
-            (n + 2 * pad - (d * (k - 1) + 1)) // s + 1 for n, k, s, d, pad in zip(x[2:], w[2:], p.stride, p.dilate, p.pad)
+            (n + 2 * pad - (d * (k - 1) + 1)) // s + 1
+            for n, k, s, d, pad in zip(x[2:], w[2:], p.stride, p.dilate, p.pad)
         )
         return ins, [(x[0], w[0], *spatial)]
 
@@ -122,8 +128,8 @@ class ConvBackwardWeight(ConvSettings):
 class Convolution(Composed):
     """y = data * weight (cross-correlation) + bias.
 
-    data (N, C, *spatial)   weight (num_filter, C / num_group, *kernel)   bias (num_filter,)   -> output (N, num_filter, *spatial'), where
-    spatial' = (spatial + 2 pad - dilate (kernel - 1) - 1) // stride + 1.
+    data (N, C, *spatial)   weight (num_filter, C / num_group, *kernel)   bias (num_filter,)   -> output (N, num_filter,
+    *spatial'), where spatial' = (spatial + 2 pad - dilate (kernel - 1) - 1) // stride + 1.
     """
 
     inputs, dtype = ("data", "weight", "bias"), same(FLOATS)
@@ -146,22 +152,24 @@ class Convolution(Composed):
         _need_channels_first(p)
         n = len(p.kernel)
         stride, dilate, pad = _spatial(p, n)
-        data, weight, out = ins[0], (p.num_filter, -1, *p.kernel), outs[0]
-        if data is not None:
-            if len(data) != n + 2:
-                raise ArgumentError(f"data is {data}, expected {n + 2} dimensions for kernel={p.kernel}")
-            if data[1] != -1:
-                if data[1] % p.num_group or p.num_filter % p.num_group:
-                    raise ArgumentError(f"num_group={p.num_group} does not divide data's {data[1]} channels and num_filter={p.num_filter}")
-                weight = (p.num_filter, data[1] // p.num_group, *p.kernel)
-            spatial = []
-            for size, k, s, d, pad_ in zip(data[2:], p.kernel, stride, dilate, pad):
-                extent = d * (k - 1) + 1
-                if size != -1 and extent > size + 2 * pad_:
-                    raise ArgumentError(f"data is {data}, too small for kernel={p.kernel}, dilate={dilate} with pad={pad}")
-                spatial.append(-1 if size == -1 else (size + 2 * pad_ - extent) // s + 1)
-            out = (data[0], p.num_filter, *spatial)
-        return [data, weight, (p.num_filter,)][: len(ins)], [out]
+        data, weight = ins[0], (p.num_filter, -1, *p.kernel)
+        if data is None:
+            return ins, outs
+        if len(data) != n + 2:
+            raise ArgumentError(f"data is {data}, expected {n + 2} dimensions for kernel={p.kernel}")
+        if data[1] != -1:
+            if data[1] % p.num_group or p.num_filter % p.num_group:
+                raise ArgumentError(
+                    f"num_group={p.num_group} does not divide data's {data[1]} channels and num_filter={p.num_filter}"
+                )
+            weight = (p.num_filter, data[1] // p.num_group, *p.kernel)
+        spatial = []
+        for size, k, s, d, pad_ in zip(data[2:], p.kernel, stride, dilate, pad):
+            extent = d * (k - 1) + 1
+            if size != -1 and extent > size + 2 * pad_:
+                raise ArgumentError(f"data is {data}, too small for kernel={p.kernel}, dilate={dilate} with pad={pad}")
+            spatial.append(-1 if size == -1 else (size + 2 * pad_ - extent) // s + 1)
+        return [data, weight, (p.num_filter,)][: len(ins)], [(data[0], p.num_filter, *spatial)]
 
     def compose(p, data, weight, bias=None):
         stride, dilate, pad = _spatial(p, len(p.kernel))
@@ -173,8 +181,8 @@ class Convolution(Composed):
 class Deconvolution(Composed):
     """y = the transposed convolution of data with weight, plus bias.
 
-    data (N, C, *spatial)   weight (C, num_filter / num_group, *kernel)   bias (num_filter,)   -> output (N, num_filter, *spatial'), where
-    spatial' = stride (spatial - 1) + dilate (kernel - 1) + 1 - 2 pad + adj, or target_shape.
+    data (N, C, *spatial)   weight (C, num_filter / num_group, *kernel)   bias (num_filter,)   -> output (N, num_filter,
+    *spatial'), where spatial' = stride (spatial - 1) + dilate (kernel - 1) + 1 - 2 pad + adj, or target_shape.
     """
 
     inputs, dtype = ("data", "weight", "bias"), same(FLOATS)
@@ -197,19 +205,30 @@ class Deconvolution(Composed):
 
     def shape(p, ins, outs):
         _need_channels_first(p)
-        data, weight, out = ins[0], (-1, p.num_filter // p.num_group, *p.kernel), outs[0]
-        if known(data):
-            if len(data) != len(p.kernel) + 2:
-                raise ArgumentError(f"data is {data}, expected {len(p.kernel) + 2} dimensions for kernel={p.kernel}")
-            weight = (data[1], *weight[1:])
-            out = (data[0], p.num_filter, *_deconvolved(p, data[2:])[1])
-        return [data, weight, (p.num_filter,)][: len(ins)], [out]
+        data = ins[0]
+        if data is None:
+            return ins, outs
+        if len(data) != len(p.kernel) + 2:
+            raise ArgumentError(f"data is {data}, expected {len(p.kernel) + 2} dimensions for kernel={p.kernel}")
+        if p.num_filter % p.num_group or (data[1] != -1 and data[1] % p.num_group):
+            raise ArgumentError(
+                f"num_group={p.num_group} does not divide data's {data[1]} channels and num_filter={p.num_filter}"
+            )
+        weight = (data[1], p.num_filter // p.num_group, *p.kernel)
+        spatial = _deconvolved(p, data[2:])[1] if known(data[2:]) else (-1,) * len(p.kernel)
+        return [data, weight, (p.num_filter,)][: len(ins)], [(data[0], p.num_filter, *spatial)]
 
     def compose(p, data, weight, bias=None):
         stride, dilate, _ = _spatial(p, len(p.kernel))
         pad, size = _deconvolved(p, data.shape[2:])
         y = F.conv_bwd_data(
-            data, weight, size=(data.shape[0], p.num_filter, *size), stride=stride, dilate=dilate, pad=pad, groups=p.num_group
+            data,
+            weight,
+            size=(data.shape[0], p.num_filter, *size),
+            stride=stride,
+            dilate=dilate,
+            pad=pad,
+            groups=p.num_group,
         )
         return y if bias is None else y + reshape(bias, (1, p.num_filter) + (1,) * len(size))
 
@@ -219,8 +238,12 @@ def _deconvolved(p, spatial):
     n = len(p.kernel)
     stride, dilate, pad = _spatial(p, n)
     adj = p.adj or (0,) * n
+    if len(adj) != n or any(a >= s for a, s in zip(adj, stride)):
+        raise ArgumentError(f"adj is {adj}, expected {n} numbers less than stride={stride}")
     full = [s * (size - 1) + d * (k - 1) + 1 for size, k, s, d in zip(spatial, p.kernel, stride, dilate)]
-    if p.target_shape and any(p.target_shape):
+    if any(p.target_shape):
+        if len(p.target_shape) != n:
+            raise ArgumentError(f"target_shape is {p.target_shape}, expected {n} numbers as in kernel={p.kernel}")
         excess = [f - t for f, t in zip(full, p.target_shape)]
         if any(e < 0 for e in excess):
             raise ArgumentError(f"target_shape is {p.target_shape}, expected at most {tuple(full)}")
@@ -292,7 +315,9 @@ def _pool_block(p):
 class Pooling(Composed):
     """y = the max, mean, sum or p-norm over windows of `kernel`, or over all of space with global_pool.
 
-    data (N, C, *spatial) -> output (N, C, *spatial'), where spatial' = (spatial + 2 pad - kernel) / stride + 1, rounded down ('valid') or up ('full').
+    data (N, C, *spatial), or with layout NWC, NHWC or NDHWC (N, *spatial, C) -> output (the same dims, spatial'), where
+    spatial' = (spatial + 2 pad - kernel) / stride + 1, rounded down ('valid') or up ('full'), or spatial / stride
+    rounded up ('same').
     """
 
     dtype = same(FLOATS)
@@ -305,36 +330,61 @@ class Pooling(Composed):
     pad: Shape = Param((), ge=0)
     p_value: int | None = Param(None)
     count_include_pad: bool | None = Param(None)
-    layout: str | None = Param(None)
+    layout: str | None = Param(None, choices=("None", "NCW", "NCHW", "NCDHW", "NWC", "NHWC", "NDHWC"))
 
     def shape(p, ins, outs):
-        _need_channels_first(p)
-        if not known(ins[0]):
+        data = ins[0]
+        if data is None:
             return ins, outs
-        return ins, [(*ins[0][:2], *_windows(p, ins[0])[0])]
+        first, last = _channels(p, len(data))
+        return ins, [(data[0], *data[1:first], *_windows(p, data)[0], *data[last:])]
 
     def compose(p, x):
+        first, last = _channels(p, x.ndim)
         size, kernel, stride, pad_lo, pad_hi = _windows(p, x.shape)
-        return F.pool_fwd(
+        if last < x.ndim:
+            x = F.transpose(x, axes=(0, x.ndim - 1, *range(1, x.ndim - 1)))
+        y = F.pool_fwd(
             x, kind=p.pool_type, kernel=kernel, stride=stride, pad_lo=pad_lo, pad_hi=pad_hi, size=(*x.shape[:2], *size),
             count_include_pad=p.count_include_pad is not False, power=p.p_value or 2,
         )  # fmt: skip
+        return F.transpose(y, axes=(0, *range(2, x.ndim), 1)) if last < x.ndim else y
+
+
+def _channels(p, ndim):
+    """Return where data's spatial dimensions begin and end."""
+    return (1, ndim - 1) if p.layout in ("NWC", "NHWC", "NDHWC") else (2, ndim)
 
 
 def _windows(p, data):
-    """Return (output sizes, kernel, stride, low padding, high padding) of a pooling over data's spatial dimensions."""
-    spatial = data[2:]
+    """Return (output sizes, kernel, stride, low padding, high padding) of a pooling over data's spatial dimensions;
+
+    unknown sizes stay -1.
+    """
+    spatial = data[slice(*_channels(p, len(data)))]
     n = len(spatial)
+    if not 1 <= n <= 3:
+        raise ArgumentError(f"data is {data}, expected 3 to 5 dimensions")
+    if p.pool_type == "lp" and p.p_value is None:
+        raise ArgumentError("p_value is missing, expected the power of pool_type='lp'")
     if p.global_pool:
         return (1,) * n, spatial, (1,) * n, (0,) * n, (0,) * n
     if len(p.kernel) != n:
         raise ArgumentError(f"kernel is {p.kernel}, expected {n} numbers for data {data}")
     stride, _, pad = _spatial(p, n)
+    if p.pooling_convention == "same" and any(pad):
+        raise ArgumentError(f"pad is {pad}, expected none with pooling_convention='same'")
+    if p.pool_type == "max" and any(lo >= k for lo, k in zip(pad, p.kernel)):
+        raise ArgumentError(
+            f"pad is {pad}, expected less than kernel={p.kernel}: a window of margin only has no maximum"
+        )
     sizes, highs, lows = [], [], []
     for size, k, s, lo in zip(spatial, p.kernel, stride, pad):
-        if k > size + 2 * lo:
+        if size == -1:
+            count = -1
+        elif k > size + 2 * lo and p.pooling_convention != "same":
             raise ArgumentError(f"kernel={p.kernel} is larger than data {data} with pad={pad}")
-        if p.pooling_convention == "valid":
+        elif p.pooling_convention == "valid":
             count = (size + 2 * lo - k) // s + 1
         elif p.pooling_convention == "full":
             count = -(-(size + 2 * lo - k) // s) + 1

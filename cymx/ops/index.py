@@ -15,7 +15,10 @@ def _first(p, ins, outs):
 
 @op("take")
 class Take(Kernel):
-    """The slices of `a` along `axis` at `indices`.   a (d0, ...), indices (any) -> output (d0.., indices' dims, ..dn)."""
+    """The slices of `a` along `axis` at `indices`.
+
+    a (d0, ...), indices (any) -> output (d0.., indices' dims, ..dn).
+    """
 
     inputs, dtype = ("a", "indices"), _first
     axis: int = Param(0)
@@ -63,7 +66,9 @@ class Embedding(Composed):
 
     def shape(p, ins, outs):
         data = ins[0]
-        return [data, (p.input_dim, p.output_dim)], [None if data is None else (*data, p.output_dim)]
+        if data is None:
+            return ins, outs
+        return [data, (p.input_dim, p.output_dim)], [(*data, p.output_dim)]
 
     def dtype(p, ins, outs):
         weight = ins[1] or outs[0] or p.dtype
@@ -88,7 +93,10 @@ class BatchTake(Composed):
 
 @op("one_hot")
 class OneHot(Kernel):
-    """on_value at indices[i], off_value elsewhere; all off_value for an index outside.   indices (any) -> output (indices' dims, depth)."""
+    """on_value at indices[i], off_value elsewhere; all off_value for an index outside.
+
+    indices (any) -> output (indices' dims, depth).
+    """
 
     inputs = ("indices",)
     depth: int = Param(ge=0)
@@ -111,7 +119,10 @@ class OneHot(Kernel):
 
 @op("pick", "choose_element_0index")
 class Pick(Kernel):
-    """The element of data along `axis` at index.   data (d0, ...), index (the other dims, or with 1 at axis) -> output (the other dims)."""
+    """The element of data along `axis` at index.
+
+    data (d0, ...), index (the other dims, or with 1 at axis) -> output (the other dims).
+    """
 
     inputs, dtype = ("data", "index"), _first
     axis: int | None = Param(-1)
@@ -153,7 +164,10 @@ class Pick(Kernel):
 
 @op("gather_nd")
 class GatherNd(Kernel):
-    """out[i...] = data[indices[0, i...], indices[1, i...], ...].   data (d0, ...), indices (M, ...) -> output (indices' other dims, data's dims from M)."""
+    """out[i...] = data[indices[0, i...], indices[1, i...], ...].
+
+    data (d0, ...), indices (M, ...) -> output (indices' other dims, data's dims from M).
+    """
 
     inputs, dtype = ("data", "indices"), _first
 
@@ -188,7 +202,10 @@ class GatherNdGrad(Kernel):
 
 @op("SequenceMask")
 class SequenceMask(Composed):
-    """data with what lies beyond each sequence's length set to value.   data (T, N, ...) or with axis=1 (N, T, ...), sequence_length (N,) -> output."""
+    """data with what lies beyond each sequence's length set to value.
+
+    data (T, N, ...) or with axis=1 (N, T, ...), sequence_length (N,) -> output.
+    """
 
     inputs = ("data", "sequence_length")
     use_sequence_length: bool = Param(False)

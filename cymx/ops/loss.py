@@ -1,7 +1,7 @@
 """Ends of networks: outputs whose gradient is that of a loss, whatever flows in; and what stops gradients."""
 
 from ..base import ArgumentError
-from ._build import F, cast, reshape, zeros_like
+from ._build import F, cast, reshape
 from ._def import Composed, op
 from ._params import Param
 from ._shapes import ALL, FLOATS, NUMBERS, all_same, known, n_elements, same
@@ -11,8 +11,11 @@ from ._shapes import ALL, FLOATS, NUMBERS, all_same, known, n_elements, same
 class SoftmaxOutput(Composed):
     """y = the softmax of data; the gradient is that of the cross-entropy with label, times grad_scale.
 
-    data (N, C, ...)   label (N,), with multi_output (N, ...), with preserve_shape data's shape without its last axis; or probabilities of data's
-    shape   -> output (data's shape).   use_ignore leaves out samples with ignore_label; normalization divides by the batch or by the valid samples.
+    data (N, ..., C)   label (N, ...), with multi_output data (N, C, ...) and label (N, the product of the others); or
+    probabilities of data's shape   -> output (data's shape).   The softmax is over all of a sample, with multi_output
+    over C, with preserve_shape over the last axis. use_ignore leaves out what has ignore_label; normalization divides
+    by the number of labels ('batch') or of those left ('valid').  As in MXNet, none of this but grad_scale and out_grad
+    holds for probabilities.
     """
 
     inputs, is_loss = ("data", "label"), True
@@ -27,16 +30,15 @@ class SoftmaxOutput(Composed):
 
     def shape(p, ins, outs):
         data, label = ins[0] if ins[0] is not None else outs[0], ins[1]
-        if known(data) and not (label is not None and label == data):
-            n, rest = data[0], n_elements(data[2:])
+        if data is None:
+            return ins, outs
+        if len(data) < 2:
+            raise ArgumentError(f"data is {data}, expected samples and classes: at least 2 dimensions")
+        if label is None or label != data:
+            forms = [data[:-1]]
             if p.multi_output:
-                forms = [(n, *data[2:]), (n, rest), (n, 1, *data[2:])]
-            elif p.preserve_shape:
-                forms = [data[:-1]]
-            else:
-                forms = [(n,), (n, 1)]
-            if label not in forms:
-                label = forms[0]
+                forms = [(data[0], _product(data[2:])), (data[0], *data[2:]), (data[0], 1, *data[2:])]
+            label = label if label in forms else forms[0]
         return [data, label], [data]
 
     def dtype(p, ins, outs):
@@ -45,39 +47,46 @@ class SoftmaxOutput(Composed):
         return [data, ins[1] or data], out
 
     def compose(p, data, label):
-        return reshape(F._softmax(reshape(data, _classes(p, data.shape)[0]), axis=_classes(p, data.shape)[1]), data.shape)
+        return reshape(
+            F._softmax(reshape(data, _classes(p, data.shape)[0]), axis=_classes(p, data.shape)[1]), data.shape
+        )
 
     def grad(p, dy, data, label, y):
         shape, axis = _classes(p, data.shape)
         n_classes = shape[axis]
         probs = reshape(y, shape)
         if label.shape == data.shape:
-            dx = probs - reshape(cast(label, y.dtype), shape)
-            valid = None
+            dx = (probs - reshape(cast(label, y.dtype), shape)) * p.grad_scale
         else:
-            samples = tuple(n for i, n in enumerate(shape) if i != axis)
-            label = reshape(label, samples)
-            hot = F.one_hot(label, depth=n_classes, dtype=y.dtype)
+            n_labels, samples = n_elements(label.shape), tuple(n for i, n in enumerate(shape) if i != axis)
+            valid = cast(F.not_equal(label, p.ignore_label), y.dtype) if p.use_ignore else None
+            # As in MXNet, what a sample has of labels beyond one is counted only, where the softmax is over all of it.
+            every = reshape(label, (n_labels,))
+            used = every if n_labels == n_elements(samples) else F.slice_axis(every, axis=0, begin=0, end=samples[0])
+            hot = F.one_hot(reshape(used, samples), depth=n_classes, dtype=y.dtype)
             if axis != len(shape) - 1:
                 hot = F.transpose(hot, axes=(0, len(shape) - 1, *range(1, len(shape) - 1)))
-            if p.smooth_alpha:
+            if p.smooth_alpha and not p.multi_output:
                 hot = hot * (1 - p.smooth_alpha - p.smooth_alpha / (n_classes - 1)) + p.smooth_alpha / (n_classes - 1)
             dx = probs - hot
-            kept = reshape(F.not_equal(label, p.ignore_label), tuple(1 if i == axis else n for i, n in enumerate(shape)))
-            valid = cast(kept, y.dtype) if p.use_ignore else None
             if valid is not None:
-                dx = dx * valid
-        n_samples = n_elements(shape) // n_classes
-        if p.normalization == "batch":
-            # Positions of one sample count together, unless they are what is normalised.
-            dx = dx * (p.grad_scale / data.shape[0])
-        elif p.normalization == "valid":
-            count = F.maximum(F.sum(valid), 1) if valid is not None else None
-            dx = dx * p.grad_scale / reshape(count, (1,) * len(shape)) if count is not None else dx * (p.grad_scale / n_samples)
-        else:
-            dx = dx * (p.grad_scale / n_elements(shape[2:]) if p.multi_output else p.grad_scale)
+                kept = reshape(
+                    F.not_equal(used, p.ignore_label), tuple(1 if i == axis else n for i, n in enumerate(shape))
+                )
+                dx = dx * cast(kept, y.dtype)
+            if p.normalization == "valid" and valid is not None:
+                dx = dx * p.grad_scale / reshape(F.maximum(F.sum(valid), 1), (1,) * len(shape))
+            elif p.normalization != "null":
+                dx = dx * (p.grad_scale / n_labels)
+            else:
+                dx = dx * (p.grad_scale / n_elements(shape[2:]) if p.multi_output else p.grad_scale)
         dx = reshape(dx, data.shape)
-        return (dx * dy if p.out_grad else dx), zeros_like(label) if label.shape == data.shape else None
+        # MXNet 1.9.1 takes the output where out_grad means what flows into it.
+        return (dx * y if p.out_grad else dx), None
+
+
+def _product(dims):
+    return n_elements(dims) if known(dims) else -1
 
 
 def _classes(p, data):
@@ -121,7 +130,10 @@ class Regression(Composed):
 
 @op("LinearRegressionOutput", "_sparse_LinearRegressionOutput")
 class LinearRegressionOutput(Regression):
-    """y = data; the gradient is that of the squared error, (y - label) grad_scale / outputs per sample.   data, label -> output (data's shape)."""
+    """y = data; the gradient is that of the squared error, (y - label) grad_scale / outputs per sample.
+
+    data, label -> output (data's shape).
+    """
 
     def compose(p, data, label):
         return F.identity(data)
@@ -129,7 +141,10 @@ class LinearRegressionOutput(Regression):
 
 @op("LogisticRegressionOutput", "_sparse_LogisticRegressionOutput")
 class LogisticRegressionOutput(Regression):
-    """y = sigmoid(data); the gradient is that of the cross-entropy, (y - label) grad_scale / outputs per sample.   data, label -> output (data's shape)."""
+    """y = sigmoid(data); the gradient is that of the cross-entropy, (y - label) grad_scale / outputs per sample.
+
+    data, label -> output (data's shape).
+    """
 
     def compose(p, data, label):
         return F.sigmoid(data)
@@ -137,18 +152,25 @@ class LogisticRegressionOutput(Regression):
 
 @op("MAERegressionOutput", "_sparse_MAERegressionOutput")
 class MAERegressionOutput(Regression):
-    """y = data; the gradient is that of the absolute error, sign(y - label) grad_scale / outputs per sample.   data, label -> output (data's shape)."""
+    """y = data; the gradient is that of the absolute error, (1 if y > label else -1) grad_scale / outputs per sample.
+
+    data, label -> output (data's shape).
+    """
 
     def compose(p, data, label):
         return F.identity(data)
 
     def difference(p, y, label):
-        return F.sign(y - label)
+        # As in MXNet, -1 where they are equal.
+        return F.greater(y, label) * 2 - 1
 
 
 @op("softmax_cross_entropy")
 class SoftmaxCrossEntropy(Composed):
-    """out = the sum over samples of the cross-entropy between softmax(data) and label.   data (N, C), label (N,) -> output (1,)."""
+    """out = the sum over samples of the cross-entropy between softmax(data) and label.
+
+    data (N, C), label (N,) -> output (1,).
+    """
 
     inputs = ("data", "label")
 
@@ -192,7 +214,10 @@ class MakeLossSimple(Composed):
 
 @op("MakeLoss")
 class MakeLoss(Composed):
-    """y = x, as the end of a network: the gradient that flows into x is grad_scale, divided as `normalization` says.   data (any) -> output (same)."""
+    """y = x, as the end of a network: the gradient that flows into x is grad_scale, divided as `normalization` says.
+
+    data (any) -> output (same).
+    """
 
     shape, dtype, is_loss = all_same, same(FLOATS), True
     grad_scale: float = Param(1.0)

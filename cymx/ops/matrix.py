@@ -4,12 +4,15 @@ from ..base import ArgumentError
 from ._build import F, reshape, sum_to
 from ._def import Composed, Kernel, Launch, op
 from ._params import Param
-from ._shapes import FLOATS, NUMBERS, known, merge, n_elements, same
+from ._shapes import FLOATS, NUMBERS, known, n_elements, same
 
 
 @op("_matmul")
 class Matmul(Kernel):
-    """out = a b, each transposed where asked.   a (..., M, K), b (..., K, N), leading dims equal or those of one missing -> output (..., M, N)."""
+    """out = a b, each transposed where asked.
+
+    a (..., M, K), b (..., K, N), leading dims equal or those of one missing -> output (..., M, N).
+    """
 
     inputs, dtype = ("lhs", "rhs"), same(NUMBERS)
     transpose_a: bool = Param(False)
@@ -76,7 +79,10 @@ class Dot(Composed):
 
 @op("batch_dot")
 class BatchDot(Composed):
-    """out[i] = lhs[i] rhs[i], each transposed where asked.   lhs (N, M, K), rhs (N, K, L) -> output (N, M, L); more leading dims are allowed."""
+    """out[i] = lhs[i] rhs[i], each transposed where asked.
+
+    lhs (N, M, K), rhs (N, K, L) -> output (N, M, L); more leading dims are allowed.
+    """
 
     inputs, dtype = ("lhs", "rhs"), same(FLOATS)
     transpose_a: bool = Param(False)
@@ -84,7 +90,11 @@ class BatchDot(Composed):
     forward_stype: str | None = Param(None)
 
     def shape(p, ins, outs):
-        if ins[0] is not None and ins[1] is not None and ins[0][:-2] != ins[1][:-2]:
+        if ins[0] is None or ins[1] is None:
+            return ins, outs
+        if min(len(s) for s in ins) < 3:
+            raise ArgumentError(f"lhs is {ins[0]} and rhs {ins[1]}, expected at least 3 dimensions")
+        if ins[0][:-2] != ins[1][:-2]:
             raise ArgumentError(f"lhs {ins[0]} and rhs {ins[1]}: the leading dimensions differ")
         return Matmul.shape(p, ins, outs)
 
@@ -96,8 +106,8 @@ class BatchDot(Composed):
 class FullyConnected(Composed):
     """y = x W^T + b.
 
-    data (N, ...)   weight (num_hidden, K)   bias (num_hidden,)   -> output (N, num_hidden), K = the product of data's trailing dims; without
-    flatten data (..., K) -> output (..., num_hidden).
+    data (N, ...)   weight (num_hidden, K)   bias (num_hidden,)   -> output (N, num_hidden), K = the product of data's
+    trailing dims; without flatten data (..., K) -> output (..., num_hidden).
     """
 
     inputs, dtype = ("data", "weight", "bias"), same(FLOATS)
@@ -109,17 +119,14 @@ class FullyConnected(Composed):
         return ("data", "weight") if p.no_bias else ("data", "weight", "bias")
 
     def shape(p, ins, outs):
-        data, weight = ins[:2]
-        out = outs[0]
-        k = -1
-        if data is not None:
-            k = (n_elements(data[1:]) if known(data[1:]) else -1) if p.flatten else data[-1]
-            out = (data[0], p.num_hidden) if p.flatten else (*data[:-1], p.num_hidden)
-        elif out is not None and weight is not None and p.flatten and len(out) == 2:
-            data = (out[0], weight[1]) if weight[1] != -1 else None
-        if data is not None and -1 in data and out is not None and len(out) == len(data):
-            data = merge(data, (*out[:-1], -1)) if not p.flatten else merge(data, (out[0], *(-1,) * (len(data) - 1)))
-        return [data, (p.num_hidden, k), (p.num_hidden,)][: len(ins)], [out]
+        data, out = ins[0], outs[0]
+        if data is None:
+            return ins, outs
+        if out is not None and data[0] == -1:
+            data = (out[0], *data[1:])
+        k = (n_elements(data[1:]) if known(data[1:]) else -1) if p.flatten else data[-1]
+        made = (data[0], p.num_hidden) if p.flatten else (*data[:-1], p.num_hidden)
+        return [data, (p.num_hidden, k), (p.num_hidden,)][: len(ins)], [made]
 
     def compose(p, data, weight, bias=None):
         k = weight.shape[1]

@@ -4,7 +4,7 @@ from ..base import ArgumentError
 from ._build import F, cast, reshape
 from ._def import Composed, Kernel, Launch, op
 from ._params import Param, Shape
-from ._shapes import FLOATS, all_same, n_elements, normalize_axis, same
+from ._shapes import FLOATS, all_same, normalize_axis, same
 
 
 @op("Activation")
@@ -20,9 +20,12 @@ class Activation(Composed):
 
 @op("LeakyReLU")
 class LeakyReLU(Composed):
-    """y = x where x > 0; else slope x (leaky), gamma x (prelu), slope (e**x - 1) (elu), ...; rrelu draws the slope in training.
+    """y = x where x > 0;
 
-    data (N, C, ...), gamma (C,) or (1,) for prelu -> output (same).
+    else slope x (leaky), gamma x (prelu), slope (e**x - 1) (elu), ...; rrelu draws the slope in training.
+
+    data (N, C, ...), gamma (C,) or (1,) for prelu -> output (same) [, mask (same) for rrelu: the slope of each
+    element].
     """
 
     inputs, dtype, uses_mode = ("data", "gamma"), same(FLOATS), True
@@ -35,17 +38,22 @@ class LeakyReLU(Composed):
     def live(p):
         return ("data", "gamma") if p.act_type == "prelu" else ("data",)
 
+    def visible(p):
+        return ("output", "mask") if p.act_type == "rrelu" else ("output",)
+
     def shape(p, ins, outs):
         data = ins[0] if ins[0] is not None else outs[0]
         if len(ins) == 1:
-            return [data], [data]
+            return [data], [data] * len(outs)
         channels = None if data is None else (data[1] if len(data) > 1 else data[0],)
         return [data, ins[1] if ins[1] == (1,) else channels], [data]
 
     def compose(p, x, gamma=None, train=False):
         positive = F.greater(x, 0)
         if p.act_type == "prelu":
-            return F.where3(positive, x, x * reshape(gamma, (1, gamma.shape[0]) + (1,) * (x.ndim - 2)) if x.ndim > 1 else x * gamma)
+            return F.where3(
+                positive, x, x * reshape(gamma, (1, gamma.shape[0]) + (1,) * (x.ndim - 2)) if x.ndim > 1 else x * gamma
+            )
         if p.act_type == "elu":
             return F.where3(positive, x, F.expm1(F.minimum(x, 0)) * p.slope)
         if p.act_type == "selu":
@@ -54,10 +62,11 @@ class LeakyReLU(Composed):
         if p.act_type == "gelu":
             return x * 0.5 * (F.erf(x * 0.7071067811865476) + 1)
         if p.act_type == "rrelu":
+            slope = (p.lower_bound + p.upper_bound) / 2
             if train:
                 slope = F.random_uniform(low=p.lower_bound, high=p.upper_bound, shape=x.shape, dtype=x.dtype)
-                return F.where3(positive, x, x * F.BlockGrad(slope))
-            return F.where3(positive, x, x * ((p.lower_bound + p.upper_bound) / 2))
+            mask = F.BlockGrad(F.where3(positive, 1.0, slope))
+            return x * mask, F.identity(mask)
         return F.where3(positive, x, x * p.slope)
 
 
@@ -68,9 +77,10 @@ class LeakyReLU(Composed):
 class BatchNorm(Composed):
     """y = (data - mean) / (variance + eps)**(1/2) gamma + beta along `axis`.  Ioffe and Szegedy 2015.
 
-    data (N, C, ...)   gamma, beta, moving_mean, moving_var (C,)   -> output (data's shape) [, mean, var (C,) with output_mean_var].
-    In training mean and variance are the batch's, and the moving ones become momentum * old + (1 - momentum) * batch's; otherwise, and with
-    use_global_stats, the moving ones are used.  fix_gamma (the default, as in MXNet) takes gamma as 1.
+    data (N, C, ...)   gamma, beta, moving_mean, moving_var (C,)   -> output (data's shape) [, mean, var (C,) with
+    output_mean_var, where var is 1 / (variance + eps)**(1/2), as in MXNet].  In training mean and variance are the
+    batch's, and the moving ones become momentum * old + (1 - momentum) * batch's; otherwise, and with use_global_stats,
+    the moving ones are used.  fix_gamma (the default, as in MXNet) takes gamma as 1.
     """
 
     inputs = ("data", "gamma", "beta", "moving_mean", "moving_var")
@@ -121,12 +131,17 @@ class BatchNorm(Composed):
             scale = scale * gamma
         y = (x - reshape(mean, back)) * reshape(scale, back) + reshape(beta, back)
         y = cast(y, data.dtype)
-        return ((y, mean, F.rsqrt(var + p.eps)) if p.output_mean_var else (y,)), updates
+        if not p.output_mean_var:
+            return (y,), updates
+        # As in MXNet, no gradient passes through mean and var.
+        return (y, F.BlockGrad(mean), F.BlockGrad(F.rsqrt(var + p.eps))), updates
 
 
 @op("LayerNorm")
 class LayerNorm(Composed):
-    """y = (data - mean) / (variance + eps)**(1/2) gamma + beta, mean and variance over `axis`.  Ba, Kiros and Hinton 2016.
+    """y = (data - mean) / (variance + eps)**(1/2) gamma + beta, mean and variance over `axis`.
+
+    Ba, Kiros and Hinton 2016.
 
     data (..., C)   gamma, beta (C,)   -> output (data's shape) [, mean, std (..., 1) with output_mean_var].
     """
@@ -154,12 +169,16 @@ class LayerNorm(Composed):
         centred = x - mean
         std = F.sqrt(F.mean(F.square(centred), axis=axis, keepdims=True) + p.eps)
         y = centred / std * reshape(gamma, back) + reshape(beta, back)
-        return (y, mean, std) if p.output_mean_var else y
+        # As in MXNet, no gradient passes through mean and std.
+        return (y, F.BlockGrad(mean), F.BlockGrad(std)) if p.output_mean_var else y
 
 
 @op("L2Normalization")
 class L2Normalization(Composed):
-    """y = data / (the sum of squares + eps)**(1/2), over all of a sample, its channels or its space.   data (N, C, ...) -> output (same)."""
+    """y = data / (the sum of squares + eps)**(1/2), over all of a sample, its channels or its space.
+
+    data (N, C, ...) -> output (same).
+    """
 
     shape, dtype = all_same, same(FLOATS)
     eps: float = Param(1e-10)
@@ -185,10 +204,12 @@ class Dropout(Composed):
     cudnn_off: bool | None = Param(False)
 
     def compose(p, x, train=False):
-        if p.p >= 1:
-            raise ArgumentError(f"p is {p.p}, expected less than 1")
+        if p.p > 1:
+            raise ArgumentError(f"p is {p.p}, expected a fraction from 0 to 1")
         if p.p == 0 or not (train or p.mode == "always"):
             return F.identity(x)
+        if p.p == 1:
+            return x * 0
         mask_shape = tuple(1 if i in p.axes else n for i, n in enumerate(x.shape))
         keep = F.bernoulli(prob=1 - p.p, shape=mask_shape, dtype=x.dtype)
         return x * (keep * (1 / (1 - p.p)))
@@ -229,7 +250,10 @@ class PlainLogSoftmax(SoftmaxKernel):
 
 
 class SoftmaxFamily(Composed):
-    """The base of softmax, log_softmax and softmin: data (any) [, length (the dims without axis)] -> output (the same shape)."""
+    """The base of softmax, log_softmax and softmin:
+
+    data (any) [, length (the dims without axis)] -> output (the same shape).
+    """
 
     inputs = ("data", "length")
     axis: int = Param(-1)
@@ -252,7 +276,10 @@ class SoftmaxFamily(Composed):
 
 
 def _scores(p, x, length, sign):
-    """Return what the softmax is taken of: x in the output's dtype, divided by the temperature, very small beyond the length."""
+    """Return what the softmax is taken of:
+
+    x in the output's dtype, divided by the temperature, very small beyond the length.
+    """
     x = cast(x, p.dtype or x.dtype)
     x = x * (sign / p.temperature) if p.temperature or sign != 1 else x
     return x if length is None else F.where3(_inside(p, x, length), x, -1e30 if x.dtype != "float16" else -6e4)
@@ -268,7 +295,10 @@ def _inside(p, x, length):
 
 @op("softmax")
 class Softmax(SoftmaxFamily):
-    """y = e**(x / temperature) / its sum along `axis`; 0 beyond length where use_length.   data (any) -> output (the same shape)."""
+    """y = e**(x / temperature) / its sum along `axis`; 0 beyond length where use_length.
+
+    data (any) -> output (the same shape).
+    """
 
     def compose(p, x, length=None):
         y = F._softmax(_scores(p, x, length, 1.0), axis=p.axis)
@@ -293,12 +323,15 @@ class Softmin(SoftmaxFamily):
 
 @op("SoftmaxActivation")
 class SoftmaxActivation(Composed):
-    """y = the softmax over all of a sample (instance) or over its channels.   data (N, C, ...) -> output (same)."""
+    """y = the softmax over the last axis ('instance', as MXNet does it) or over axis 1 ('channel').
+
+    data (N, C, ...) -> output (same).
+    """
 
     shape, dtype = all_same, same(FLOATS)
     mode: str = Param("instance", choices=("channel", "instance"))
 
     def compose(p, x):
-        if p.mode == "channel":
-            return F._softmax(x, axis=1)
-        return reshape(F._softmax(reshape(x, (x.shape[0], n_elements(x.shape[1:]))), axis=1), x.shape)
+        if p.mode == "channel" and x.ndim < 3:
+            raise ArgumentError(f"data is {x.shape}, expected at least 3 dimensions for mode='channel'")
+        return F._softmax(x, axis=1 if p.mode == "channel" else -1)

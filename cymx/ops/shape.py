@@ -4,14 +4,15 @@ from ..base import ArgumentError
 from ._build import F, broadcast_to, reshape
 from ._def import Composed, Kernel, Launch, op
 from ._params import Axes, Param, Shape
-from ._shapes import ALL, known, n_elements, normalize_axes, normalize_axis, same
+from ._shapes import ALL, known, merge_all, n_elements, normalize_axes, normalize_axis, same
 from .slice import cut
 
 
 def reshape_target(data, codes, reverse=False) -> tuple[int, ...]:
     """Return the shape that MXNet's reshape codes ask for.
 
-    0 keeps a dimension, -1 is what is left, -2 copies the rest, -3 joins two, -4 splits one into the two that follow.  Raises ArgumentError.
+    0 keeps a dimension, -1 is what is left, -2 copies the rest, -3 joins two, -4 splits one into the two that follow.
+    An unknown dimension of data (-1) leaves those that depend on it unknown.  Raises ArgumentError.
     """
     if reverse:
         codes, data = _reversed_codes(codes), tuple(data)[::-1]
@@ -31,13 +32,16 @@ def reshape_target(data, codes, reverse=False) -> tuple[int, ...]:
             target += data[at:]
             at = len(data)
         elif code == -3:
-            target.append(data[at] * data[at + 1])
+            target.append(-1 if -1 in data[at : at + 2] else data[at] * data[at + 1])
             at += 2
         elif code == -4:
             left, right = codes[i + 1 : i + 3]
-            left = data[at] // right if left == -1 else left
-            right = data[at] // left if right == -1 else right
-            if left * right != data[at]:
+            if left == right == -1:
+                raise ArgumentError(f"shape={tuple(codes)} leaves both parts of a split open")
+            if data[at] != -1:
+                left = data[at] // right if left == -1 else left
+                right = data[at] // left if right == -1 else right
+            if data[at] not in (-1, left * right):
                 raise ArgumentError(f"shape={tuple(codes)} splits {data[at]} into {left} and {right}")
             target += [left, right]
             at += 1
@@ -48,8 +52,10 @@ def reshape_target(data, codes, reverse=False) -> tuple[int, ...]:
         else:
             raise ArgumentError(f"shape={tuple(codes)} holds {code}, expected a size or one of 0, -1, -2, -3, -4")
         i += 1
-    if target.count(-1) > 1:
+    if codes.count(-1) - _n_open_splits(codes) > 1:
         raise ArgumentError(f"shape={tuple(codes)} leaves more than one dimension open")
+    if -1 in data:
+        return tuple(target[::-1] if reverse else target)
     total = n_elements(data)
     if -1 in target:
         rest = n_elements([n for n in target if n != -1])
@@ -57,6 +63,10 @@ def reshape_target(data, codes, reverse=False) -> tuple[int, ...]:
     if n_elements(target) != total:
         raise ArgumentError(f"data {tuple(data)} has {total} elements, shape={tuple(codes)} wants {n_elements(target)}")
     return tuple(target[::-1] if reverse else target)
+
+
+def _n_open_splits(codes):
+    return sum(-1 in codes[i + 1 : i + 3] for i, code in enumerate(codes) if code == -4)
 
 
 def _reversed_codes(codes):
@@ -81,7 +91,10 @@ class Reshaping(Composed):
 
 @op("Reshape", "reshape")
 class Reshape(Reshaping):
-    """data under another shape.   data (d0, ...) -> output `shape`: 0 keeps, -1 what is left, -2 the rest, -3 joins two, -4 splits one."""
+    """data under another shape.
+
+    data (d0, ...) -> output `shape`: 0 keeps, -1 what is left, -2 the rest, -3 joins two, -4 splits one.
+    """
 
     shape_: Shape = Param(())
     reverse: bool = Param(False)
@@ -96,10 +109,14 @@ class Reshape(Reshaping):
                 codes = (0, *codes[1:])
         if not codes:
             raise ArgumentError("shape is missing, expected a tuple of integers")
-        if not known(ins[0]):
-            fixed = all(n > 0 for n in codes)
-            return ins, [codes if fixed else outs[0]]
-        return ins, [reshape_target(ins[0], codes, p.reverse)]
+        data = ins[0]
+        if data is None:
+            return ins, outs
+        target = reshape_target(data, codes, p.reverse)
+        if data.count(-1) == 1 and known(target):
+            rest = n_elements([n for n in data if n != -1])
+            data = tuple(n_elements(target) // rest if n == -1 else n for n in data)
+        return [data], [target]
 
 
 @op("Flatten", "flatten")
@@ -129,7 +146,10 @@ class ExpandDims(Reshaping):
 
 @op("squeeze")
 class Squeeze(Reshaping):
-    """data without its axes of size 1, or without those of `axis`.   data (d0, ...) -> output (the other dims; (1,) when none is left)."""
+    """data without its axes of size 1, or without those of `axis`.
+
+    data (d0, ...) -> output (the other dims; (1,) when none is left).
+    """
 
     axis: Axes = Param(None)
 
@@ -146,7 +166,10 @@ class Squeeze(Reshaping):
 
 @op("reshape_like")
 class ReshapeLike(Composed):
-    """lhs under rhs's shape; with begins and ends only lhs's dims [lhs_begin, lhs_end) become rhs's [rhs_begin, rhs_end).   lhs, rhs -> output."""
+    """lhs under rhs's shape.   lhs, rhs -> output.
+
+    With begins and ends only lhs's dims [lhs_begin, lhs_end) become rhs's [rhs_begin, rhs_end).
+    """
 
     inputs = ("lhs", "rhs")
     lhs_begin: int | None = Param(None)
@@ -273,7 +296,7 @@ class Stack(Composed):
     num_args: int = Param(ge=1)
 
     def shape(p, ins, outs):
-        data = next((s for s in ins if s is not None), None)
+        data = merge_all(ins)
         if data is None:
             return ins, outs
         axis = normalize_axis(p.axis, len(data) + 1)
@@ -286,10 +309,13 @@ class Stack(Composed):
 
 @op("tile")
 class Tile(Composed):
-    """data repeated `reps` times along each axis; missing leading axes are added.   data (d0, ...) -> output (d0 reps0, ...)."""
+    """data repeated `reps` times along each axis; missing leading axes are added.
+
+    data (d0, ...) -> output (d0 reps0, ...).
+    """
 
     dtype = same(ALL)
-    reps: Shape = Param(ge=0)
+    reps: Shape = Param(ge=1)
 
     def shape(p, ins, outs):
         if not known(ins[0]):
@@ -300,7 +326,10 @@ class Tile(Composed):
     def compose(p, x):
         dims, reps = _aligned(x.shape, p.reps)
         spread = reshape(x, tuple(n for d in dims for n in (1, d)))
-        return reshape(broadcast_to(spread, tuple(n for d, r in zip(dims, reps) for n in (r, d))), tuple(d * r for d, r in zip(dims, reps)))
+        return reshape(
+            broadcast_to(spread, tuple(n for d, r in zip(dims, reps) for n in (r, d))),
+            tuple(d * r for d, r in zip(dims, reps)),
+        )
 
 
 def _aligned(x, reps):
@@ -313,7 +342,7 @@ class Repeat(Composed):
     """Each element of data `repeats` times along `axis` (flattened when None).   data (d0, ...) -> output."""
 
     dtype = same(ALL)
-    repeats: int = Param(ge=0)
+    repeats: int = Param(ge=1)
     axis: int | None = Param(None)
 
     def shape(p, ins, outs):
@@ -335,7 +364,10 @@ class Repeat(Composed):
 
 @op("Pad", "pad")
 class Pad(Kernel):
-    """data with a margin: constant_value, the edge repeated, or a reflection.   data (d0, ...) -> output (before_i + d_i + after_i, ...)."""
+    """data with a margin: constant_value, the edge repeated, or a reflection.
+
+    data (d0, ...) -> output (before_i + d_i + after_i, ...).
+    """
 
     dtype = same(ALL)
     mode: str = Param(choices=("constant", "edge", "reflect"))
@@ -348,11 +380,19 @@ class Pad(Kernel):
             return ins, outs
         if len(p.pad_width) != 2 * len(data):
             raise ArgumentError(f"pad_width is {p.pad_width}, expected {2 * len(data)} numbers for data {data}")
-        return ins, [tuple(n + p.pad_width[2 * i] + p.pad_width[2 * i + 1] for i, n in enumerate(data))]
+        margins = [p.pad_width[2 * i : 2 * i + 2] for i in range(len(data))]
+        if p.mode == "reflect" and any(max(margin) >= max(n, 1) for margin, n in zip(margins, data)):
+            raise ArgumentError(
+                f"pad_width is {p.pad_width}, expected less than the sizes of data {data} for mode='reflect'"
+            )
+        return ins, [tuple(n + sum(margin) for n, margin in zip(data, margins))]
 
     def launch(p, ins, outs):
         low = p.pad_width[::2]
-        return Launch("pad", (("constant", "edge", "reflect").index(p.mode), *low, *(0,) * (8 - len(low)), float(p.constant_value)))
+        return Launch(
+            "pad",
+            (("constant", "edge", "reflect").index(p.mode), *low, *(0,) * (8 - len(low)), float(p.constant_value)),
+        )
 
     def grad(p, dy, x, y):
         return (F.pad_grad(dy, mode=p.mode, pad_width=p.pad_width, size=x.shape),)
@@ -360,7 +400,10 @@ class Pad(Kernel):
 
 @op("_pad_grad")
 class PadGrad(Composed):
-    """The gradient of Pad: what lies in the margin is added to the element that it repeats.   data (padded) -> output `size`."""
+    """The gradient of Pad: what lies in the margin is added to the element that it repeats.
+
+    data (padded) -> output `size`.
+    """
 
     grad, dtype = None, same(ALL)
     mode: str = Param()
@@ -374,25 +417,12 @@ class PadGrad(Composed):
         low = p.pad_width[::2]
         if p.mode == "constant":
             return cut(dy, [(lo, 1, n) for lo, n in zip(low, p.size)])
-        # Along one axis after another the margin is folded back by a product with a 0/1 matrix.
         for axis, n in enumerate(p.size):
             if dy.shape[axis] == n:
                 continue
-            rows = _sources(p.mode, n, low[axis], dy.shape[axis])
-            index = F.Concat(*(F.full(shape=(1,), value=float(r), dtype=dy.dtype) for r in rows), num_args=len(rows), dim=0) if rows else None
-            pick = F.one_hot(index, depth=n, dtype=dy.dtype)
-            moved = F.SwapAxis(dy, dim1=axis, dim2=dy.ndim - 1)
-            flat = F.matmul(reshape(moved, (-(-n_elements(moved.shape) // len(rows)), len(rows))), pick)
-            dy = F.SwapAxis(reshape(flat, (*moved.shape[:-1], n)), dim1=axis, dim2=dy.ndim - 1)
+            source = F.arange(start=-float(low[axis]), stop=float(dy.shape[axis] - low[axis]), dtype="float32")
+            if p.mode == "reflect":
+                source = (n - 1) - F.abs(F.abs(source) - (n - 1))
+            size = (*dy.shape[:axis], n, *dy.shape[axis + 1 :])
+            dy = F.take_grad(dy, source, axis=axis, mode="clip", size=size)
         return F.identity(dy)
-
-
-def _sources(mode, n, low, total):
-    def source(i):
-        i -= low
-        if mode == "edge":
-            return min(max(i, 0), n - 1)
-        i = abs(i)
-        return i if i < n else 2 * (n - 1) - i
-
-    return [source(i) for i in range(total)]

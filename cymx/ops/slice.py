@@ -48,9 +48,14 @@ class SliceScatter(Kernel):
 
 
 def slice_ranges(data, begin, end, step):
-    """Return for every axis of `data` (start, step, length), from MXNet's begin, end and step, where None means all.  Raises ArgumentError."""
+    """Return for every axis of `data` (start, step, length), from MXNet's begin, end and step, where None means all.
+
+    Raises ArgumentError.
+    """
     if len(begin) > len(data) or len(begin) != len(end) or (step and len(step) != len(begin)):
-        raise ArgumentError(f"begin={begin}, end={end}, step={step or ()}: expected as many of each, at most {len(data)}, for data {data}")
+        raise ArgumentError(
+            f"begin={begin}, end={end}, step={step or ()}: expected as many of each, at most {len(data)}, for {data}"
+        )
     ranges = []
     for axis, n in enumerate(data):
         if axis >= len(begin):
@@ -60,8 +65,6 @@ def slice_ranges(data, begin, end, step):
         if by == 0:
             raise ArgumentError(f"step={step} holds 0")
         chosen = range(*slice(begin[axis], end[axis], by).indices(n))
-        if not chosen and n:
-            raise ArgumentError(f"begin={begin}, end={end} select nothing along axis {axis} of data {data}")
         ranges.append((chosen.start, by, len(chosen)))
     return ranges
 
@@ -100,9 +103,10 @@ class SliceAxis(Composed):
     end: int | None = Param()
 
     def shape(p, ins, outs):
-        if not known(ins[0]):
+        data = ins[0]
+        if data is None or data[normalize_axis(p.axis, len(data))] == -1:
             return ins, outs
-        return ins, [tuple(n for _, _, n in _axis_ranges(p, ins[0]))]
+        return ins, [tuple(n for _, _, n in _axis_ranges(p, data))]
 
     def compose(p, x):
         return cut(x, _axis_ranges(p, x.shape))
@@ -114,7 +118,9 @@ def _axis_ranges(p, data):
     begin = p.begin + n if p.begin < 0 else p.begin
     end = n if p.end is None else p.end + n if p.end < 0 else p.end
     if not 0 <= begin < end <= n:
-        raise ArgumentError(f"begin={p.begin}, end={p.end} do not select from the {n} along axis {p.axis} of data {data}")
+        raise ArgumentError(
+            f"begin={p.begin}, end={p.end} do not select from the {n} along axis {p.axis} of data {data}"
+        )
     return [(begin, 1, end - begin) if i == axis else (0, 1, m) for i, m in enumerate(data)]
 
 
@@ -130,6 +136,8 @@ class SliceLike(Composed):
         if not known(x) or not known(like):
             return ins, outs
         axes = normalize_axes(p.axes, len(x))
+        if len(like) <= max(axes, default=-1) or (not p.axes and len(like) != len(x)):
+            raise ArgumentError(f"shape_like is {like}, expected as many dimensions as data {x} has")
         target = tuple(like[i] if i in axes else n for i, n in enumerate(x))
         if any(t > n for t, n in zip(target, x)):
             raise ArgumentError(f"shape_like is {like}, expected no more than data {x} has along axes {axes}")
@@ -149,7 +157,10 @@ class SliceLike(Composed):
 
 @op("SliceChannel", "split")
 class SliceChannel(Composed):
-    """data cut into num_outputs equal parts along `axis`.   data (d0, ...) -> outputs (d[axis] / num_outputs at axis, or without it)."""
+    """data cut into num_outputs equal parts along `axis`.
+
+    data (d0, ...) -> outputs (d[axis] / num_outputs at axis, or without it).
+    """
 
     dtype = same(ALL)
     num_outputs: int = Param(ge=1)
@@ -161,12 +172,18 @@ class SliceChannel(Composed):
 
     def shape(p, ins, outs):
         data = ins[0]
-        if not known(data):
+        if data is None or data[normalize_axis(p.axis, len(data))] == -1:
             return ins, outs
         axis = normalize_axis(p.axis, len(data))
         if data[axis] % p.num_outputs or (p.squeeze_axis and data[axis] != p.num_outputs):
-            raise ArgumentError(f"data is {data}, expected a size at axis {p.axis} that num_outputs={p.num_outputs} divides")
-        part = data[:axis] + data[axis + 1 :] if p.squeeze_axis else (*data[:axis], data[axis] // p.num_outputs, *data[axis + 1 :])
+            raise ArgumentError(
+                f"data is {data}, expected a size at axis {p.axis} that num_outputs={p.num_outputs} divides"
+            )
+        part = (
+            data[:axis] + data[axis + 1 :]
+            if p.squeeze_axis
+            else (*data[:axis], data[axis] // p.num_outputs, *data[axis + 1 :])
+        )
         return ins, [part] * p.num_outputs
 
     def compose(p, x):
@@ -187,5 +204,5 @@ class Reverse(Composed):
         return ins, [ins[0]]
 
     def compose(p, x):
-        axes = normalize_axes(p.axis, x.ndim)
+        axes = () if p.axis == () else normalize_axes(p.axis, x.ndim)
         return cut(x, [(n - 1, -1, n) if i in axes else (0, 1, n) for i, n in enumerate(x.shape)])
