@@ -9,24 +9,40 @@
 namespace cymx {
 namespace m {
 
+// float and double overloads of one library function; the caller's semicolon ends the assertion.
 #define CYMX_LIBM_1(name, c_name)                                   \
     CYMX_FN float name(float x) { return CYMX_LIBM(c_name##f)(x); } \
-    CYMX_FN double name(double x) { return CYMX_LIBM(c_name)(x); }
+    CYMX_FN double name(double x) { return CYMX_LIBM(c_name)(x); }  \
+    static_assert(true, "")
 #define CYMX_LIBM_2(name, c_name)                                               \
     CYMX_FN float name(float x, float y) { return CYMX_LIBM(c_name##f)(x, y); } \
-    CYMX_FN double name(double x, double y) { return CYMX_LIBM(c_name)(x, y); }
+    CYMX_FN double name(double x, double y) { return CYMX_LIBM(c_name)(x, y); } \
+    static_assert(true, "")
 
-// clang-format off
-CYMX_LIBM_1(sqrt, sqrt) CYMX_LIBM_1(cbrt, cbrt) CYMX_LIBM_1(tan, tan) CYMX_LIBM_1(asin, asin) CYMX_LIBM_1(acos, acos) CYMX_LIBM_1(atan, atan)
-CYMX_LIBM_1(sinh, sinh) CYMX_LIBM_1(cosh, cosh) CYMX_LIBM_1(asinh, asinh) CYMX_LIBM_1(acosh, acosh) CYMX_LIBM_1(atanh, atanh)
-CYMX_LIBM_1(gamma, tgamma) CYMX_LIBM_1(erfc, erfc) CYMX_LIBM_2(atan2, atan2) CYMX_LIBM_2(hypot, hypot) CYMX_LIBM_2(copysign, copysign)
-CYMX_LIBM_2(fmod, fmod) CYMX_LIBM_1(floor, floor) CYMX_LIBM_1(ceil, ceil) CYMX_LIBM_1(trunc, trunc) CYMX_LIBM_1(rint, rint)
-    // clang-format on
+CYMX_LIBM_1(sqrt, sqrt);
+CYMX_LIBM_1(cbrt, cbrt);
+CYMX_LIBM_1(tan, tan);
+CYMX_LIBM_1(asin, asin);
+CYMX_LIBM_1(acos, acos);
+CYMX_LIBM_1(atan, atan);
+CYMX_LIBM_1(sinh, sinh);
+CYMX_LIBM_1(cosh, cosh);
+CYMX_LIBM_1(asinh, asinh);
+CYMX_LIBM_1(acosh, acosh);
+CYMX_LIBM_1(atanh, atanh);
+CYMX_LIBM_1(gamma, tgamma);
+CYMX_LIBM_1(erfc, erfc);
+CYMX_LIBM_2(atan2, atan2);
+CYMX_LIBM_2(hypot, hypot);
+CYMX_LIBM_2(copysign, copysign);
+CYMX_LIBM_2(fmod, fmod);
+CYMX_LIBM_1(floor, floor);
+CYMX_LIBM_1(ceil, ceil);
+CYMX_LIBM_1(trunc, trunc);
+CYMX_LIBM_1(rint, rint);
 
-    // Rounds halves away from zero; 0.49999997 and not 0.5, or the number just below a half would go up.
-    CYMX_FN float round(float x) {
-    return trunc(x + copysign(0.49999997f, x));
-}
+// Rounds halves away from zero; 0.49999997 and not 0.5, or the number just below a half would go up.
+CYMX_FN float round(float x) { return trunc(x + copysign(0.49999997f, x)); }
 CYMX_FN double round(double x) { return trunc(x + copysign(0.49999999999999994, x)); }
 
 // Integers are whole already.
@@ -38,18 +54,27 @@ template <class T> CYMX_FN T round(T x) { return x; }
 
 #ifdef __CUDACC_RTC__
 
-// clang-format off
-CYMX_LIBM_1(exp, exp) CYMX_LIBM_1(exp2, exp2) CYMX_LIBM_1(expm1, expm1) CYMX_LIBM_1(log, log) CYMX_LIBM_1(log2, log2) CYMX_LIBM_1(log10, log10)
-CYMX_LIBM_1(log1p, log1p) CYMX_LIBM_1(tanh, tanh) CYMX_LIBM_1(erf, erf) CYMX_LIBM_1(sin, sin) CYMX_LIBM_1(cos, cos) CYMX_LIBM_2(pow, pow)
-CYMX_LIBM_1(lgamma, lgamma)
-    // clang-format on
-    CYMX_LIBM_1(erfinv, erfinv) template <class T> CYMX_FN T sigmoid(T x) {
-    return T(1) / (T(1) + exp(-x));
-}
+CYMX_LIBM_1(exp, exp);
+CYMX_LIBM_1(exp2, exp2);
+CYMX_LIBM_1(expm1, expm1);
+CYMX_LIBM_1(log, log);
+CYMX_LIBM_1(log2, log2);
+CYMX_LIBM_1(log10, log10);
+CYMX_LIBM_1(log1p, log1p);
+CYMX_LIBM_1(tanh, tanh);
+CYMX_LIBM_1(erf, erf);
+CYMX_LIBM_1(sin, sin);
+CYMX_LIBM_1(cos, cos);
+CYMX_LIBM_2(pow, pow);
+CYMX_LIBM_1(lgamma, lgamma);
+CYMX_LIBM_1(erfinv, erfinv);
+template <class T> CYMX_FN T sigmoid(T x) { return T(1) / (T(1) + exp(-x)); }
 
 #else
 
-CYMX_LIBM_1(sin_any, sin) CYMX_LIBM_1(cos_any, cos) CYMX_FN double exp(double x) { return CYMX_LIBM(exp)(x); }
+CYMX_LIBM_1(sin_any, sin);
+CYMX_LIBM_1(cos_any, cos);
+CYMX_FN double exp(double x) { return CYMX_LIBM(exp)(x); }
 CYMX_FN double exp2(double x) { return CYMX_LIBM(exp2)(x); }
 CYMX_FN double expm1(double x) { return CYMX_LIBM(expm1)(x); }
 CYMX_FN double log(double x) { return CYMX_LIBM(log)(x); }
