@@ -26,7 +26,7 @@ ISAS = {"v2": "-march=x86-64-v2", "v3": "-march=x86-64-v3", "v4": "-march=x86-64
 # Without the first two, g++ vectorizes no loop that holds a floating comparison.  Never -ffast-math: linking with it
 # turns on flush-to-zero for the whole Python process.
 KERNEL_FLAGS = ["-fno-trapping-math", "-fno-math-errno", "-fno-exceptions", *(["-mprefer-vector-width=512"] if X86 else [])]
-COMMON_FLAGS = ["-std=c++17", "-O3", "-fopenmp", "-fvisibility=hidden", "-Wall", "-Wno-unknown-pragmas"]
+COMMON_FLAGS = ["-std=c++17", "-O3", "-g0", "-fopenmp", "-fvisibility=hidden", "-Wall", "-Wno-unknown-pragmas"]
 INCLUDES = ["csrc", "cymx/include", *onednn_headers()]
 HEADERS = sorted(str(p) for d in ("csrc", "cymx/include") for p in Path(d).rglob("*.h"))
 KERNELS = sorted(str(p) for p in Path("csrc/kernels").glob("*.cpp"))
@@ -40,7 +40,7 @@ def extension(name, sources):
         include_dirs=INCLUDES,
         language="c++",
         extra_compile_args=COMMON_FLAGS,
-        extra_link_args=["-fopenmp"],
+        extra_link_args=["-fopenmp", "-Wl,--strip-debug"],
         depends=HEADERS,
     )
 
@@ -81,6 +81,7 @@ setup(
         ],
         compiler_directives={"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True, "embedsignature": True},
         include_path=["."],
+        build_dir="build/cython",
     ),
     cmdclass={"build_ext": BuildExt},
 )
