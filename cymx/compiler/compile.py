@@ -1,6 +1,6 @@
 """Compile: call the passes in order.  The one road from a user's graph to a Plan."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..base import Context, cpu
@@ -34,14 +34,19 @@ def compile_graph(
     context: Context = cpu(0),
     groups: Mapping[str, Context] | None = None,
     options: Options = Options(),
+    in_place: Sequence[str] = (),
 ) -> Plan:
     """Return the plan of a graph.
 
     types: variable name -> type.   grad_req: variable name -> 'write' or 'add', for the gradients to compute; needs train.
+    in_place: names of variables that take the outputs, one for each, so that there are no outputs.
     Slots are named arg:NAME (every variable), out:K, head:K (gradient that flows into output K) and grad:NAME.  Raises MXNetError.
     """
     place(graph, context, groups)
     typed = lower(graph, types, train)
+    if in_place:
+        by_name = {n.name: n for n in typed.nodes() if n.op is None}
+        typed = Graph((), {**typed.updates, **{by_name[v]: e for v, e in zip(in_place, typed.outputs)}})
     n_out = len(typed.outputs)
     targets = [f"out:{k}" for k in range(n_out)]
     heads: list[Value | None] = []

@@ -6,6 +6,7 @@ Called by the generated functions of mx.nd, NDArray's operators, random and the 
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from .._engine import Buffer
@@ -23,6 +24,7 @@ _IDENTITY, _CAST = find("identity"), find("Cast")
 
 _mode = threading.local()
 _calls: "OrderedDict[tuple, _Call]" = OrderedDict()
+_updates: "OrderedDict[tuple, tuple[Plan, list[int]]]" = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -42,6 +44,7 @@ def clear_plans() -> None:
     """Forget all compiled plans, so that a new instruction set or library is taken up."""
     with _lock:
         _calls.clear()
+        _updates.clear()
 
 
 class _Call:
@@ -132,6 +135,49 @@ def _into(op, call, inputs, given, cls, device, copies) -> list[Array]:
         if not direct:
             copies.append((outputs[-1], target))
     return outputs
+
+
+def update_in_place(op: type[Op], rows: Sequence[Sequence[Array]], settings: Sequence[Mapping[str, Any]]) -> None:
+    """Run an operator on several rows of inputs as one plan, one task; the output of each replaces the row's first input.
+
+    settings: one mapping for each row.  Varying settings travel as data; equal ones share an array.
+    """
+    device = _device(op, [x for row in rows for x in row], None)
+    types = tuple([(x.shape, x.dtype_name) for row in rows for x in row])
+    fixed = tuple([tuple([(k, v) for k, v in s.items() if k not in op.varying]) for s in settings])
+    key = (op, fixed, types)
+    compiled = _updates.get(key)
+    if compiled is None:
+        compiled = _compile_updates(op, rows, settings)
+        with _lock:
+            _updates[key] = compiled
+            if len(_updates) > CACHE_SIZE:
+                _updates.popitem(last=False)
+    arrays = []
+    for row, given in zip(rows, settings):
+        arrays += row
+        arrays += [scalar_of(type(row[-1]), row[-1].dtype_name, device, given[name]) for name in op.varying]
+    plan, order = compiled
+    plan.runner.run([arrays[i] for i in order], Buffer(plan.arena_bytes, *device) if plan.arena_bytes else None)
+
+
+@lru_cache(maxsize=256)
+def scalar_of(cls: type[Array], dtype: str, device: tuple[int, int], number: float) -> Array:
+    """Return the number as an array of shape () that nobody writes."""
+    return scalar_like(cls.empty((), dtype, *device), number)
+
+
+def _compile_updates(op: type[Op], rows: Sequence[Sequence[Array]], settings: Sequence[Mapping[str, Any]]) -> tuple[Plan, list[int]]:
+    outputs, in_place = [], []
+    types: dict[str, Type] = {}
+    for i, (row, given) in enumerate(zip(rows, settings)):
+        names = [f"{i}.{j}" for j in range(len(row) + len(op.varying))]
+        types.update(zip(names, [*(Type(x.shape, x.dtype_name) for x in row), *(Type((), row[-1].dtype_name) for _ in op.varying)]))
+        outputs.append(Entry(Node(op, names[0], tuple(Entry(Node(None, name)) for name in names), op.parse(given))))
+        in_place.append(names[0])
+    plan = compile_graph(Graph(tuple(outputs)), types, in_place=in_place)
+    order = {f"arg:{name}": i for i, name in enumerate(types)}
+    return plan, [order[name] for name, _ in plan.arrays]
 
 
 def copy_into(source: Array, target: Array) -> None:

@@ -19,6 +19,12 @@ class Update(Composed):
     clip_gradient: float = Param(-1.0)
 
 
+def _decayed(p, weight, grad):
+    """Return the rescaled and clipped gradient with the decay of the weight."""
+    g = scaled(p, grad)
+    return g + weight * p.wd if p.wd else g
+
+
 def scaled(p, g):
     """Return the gradient rescaled and clipped."""
     g = g * p.rescale_grad
@@ -32,7 +38,7 @@ class SGDUpdate(Update):
     lazy_update: bool = Param(True)
 
     def compose(p, weight, grad):
-        return weight * (1 - p.lr * p.wd) - scaled(p, grad) * p.lr
+        return weight - _decayed(p, weight, grad) * p.lr
 
 
 @op("sgd_mom_update", "_sparse_sgd_mom_update")
@@ -44,7 +50,7 @@ class SGDMomUpdate(Update):
     lazy_update: bool = Param(True)
 
     def compose(p, weight, grad, mom):
-        new = mom * p.momentum - weight * (p.lr * p.wd) - scaled(p, grad) * p.lr
+        new = mom * p.momentum - _decayed(p, weight, grad) * p.lr
         return (weight + new,), {"mom": new}
 
 

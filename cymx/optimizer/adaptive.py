@@ -6,7 +6,7 @@ Each keeps one to three arrays for a weight.  Called through the registry and th
 import math
 
 from .. import ndarray as nd
-from .optimizer import Optimizer, register, zeros_like
+from .optimizer import Optimizer, UpdateBatch, register, zeros_like
 
 __all__ = ["FTML", "LAMB", "AdaDelta", "AdaGrad", "Adam", "Adamax", "Ftrl", "Nadam", "RMSProp"]
 
@@ -17,6 +17,8 @@ class Adam(Optimizer):
 
     State: (mean, mean square).  `lazy_update` concerns row-sparse gradients and is kept for its name.
     """
+
+    aggregate_num = 64
 
     def __init__(self, learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-8, lazy_update=True, **kwargs):
         super().__init__(learning_rate=learning_rate, **kwargs)
@@ -29,23 +31,34 @@ class Adam(Optimizer):
         return zeros_like(weight), zeros_like(weight)
 
     def update(self, index, weight, grad, state):
+        batch = UpdateBatch()
+        self._note(batch, index, weight, grad, state)
+        batch.run()
+
+    def update_multi_precision(self, index, weight, grad, state):
+        if not isinstance(index, list | tuple):
+            super().update_multi_precision(index, weight, grad, state)
+            return
+        batch = UpdateBatch()
+        for i, w, g, s in zip(index, weight, grad, state, strict=True):
+            if self._keeps_master(w):
+                super().update_multi_precision(i, w, g, s)
+            else:
+                self._note(batch, i, w, g, s)
+        batch.run()
+
+    def _note(self, batch, index, weight, grad, state):
         lr, wd, t = self._begin(index)
-        lr *= math.sqrt(1.0 - self.beta2**t) / (1.0 - self.beta1**t)
-        mean, var = state
-        nd.adam_update(
-            weight,
-            grad,
-            mean,
-            var,
-            out=weight,
-            lr=lr,
-            wd=wd,
-            beta1=self.beta1,
-            beta2=self.beta2,
-            epsilon=self.epsilon,
-            rescale_grad=self.rescale_grad,
-            clip_gradient=self._clip(),
-        )
+        settings = {
+            "lr": lr * math.sqrt(1.0 - self.beta2**t) / (1.0 - self.beta1**t),
+            "wd": wd,
+            "beta1": self.beta1,
+            "beta2": self.beta2,
+            "epsilon": self.epsilon,
+            "rescale_grad": self.rescale_grad,
+            "clip_gradient": self._clip(),
+        }
+        batch.add("adam_update", (weight, grad, *state), settings)
 
 
 @register

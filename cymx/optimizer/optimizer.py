@@ -12,6 +12,8 @@ import numpy as np
 
 from .. import ndarray as nd
 from ..base import ArgumentError, ArgumentTypeError
+from ..ndarray._invoke import update_in_place
+from ..ops import find
 from ..registry import get_register_func
 
 __all__ = ["Optimizer", "Test", "Updater", "create", "get_updater", "register"]
@@ -34,9 +36,8 @@ class Optimizer:
     """
 
     opt_registry: dict = {}
-    aggregate_num = (
-        0  # positive: `update_multi_precision` takes lists, and the updater hands all weights over in one call
-    )
+    # Positive: `update_multi_precision` takes lists, and the updater hands all weights over in one call.
+    aggregate_num = 0
 
     def __init__(
         self,
@@ -235,6 +236,25 @@ def register(klass):
 
 
 create = Optimizer.create_optimizer
+
+
+class UpdateBatch:
+    """Collect updates of several weights and run those of one operator together, as one task of the engine."""
+
+    def __init__(self):
+        self._rows: dict = {}
+
+    def add(self, name, arrays, settings):
+        """Note one use of update operator `name`; `arrays` begin with the weight that it changes."""
+        rows, all_settings = self._rows.setdefault((name, arrays[0].context), ([], []))
+        rows.append(arrays)
+        all_settings.append(settings)
+
+    def run(self):
+        """Run what was noted."""
+        for (name, _), (rows, settings) in self._rows.items():
+            update_in_place(find(name), rows, settings)
+        self._rows.clear()
 
 
 def zeros_like(weight):

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from .. import ndarray as nd
-from .optimizer import Optimizer, register, zeros_like
+from .optimizer import Optimizer, UpdateBatch, register, zeros_like
 
 __all__ = ["DCASGD", "LARS", "NAG", "SGD", "SGLD", "Signum", "ccSGD"]
 
@@ -21,7 +21,7 @@ class SGD(Optimizer):
     Takes one weight or lists of them.  `lazy_update` concerns row-sparse gradients and is kept for its name.
     """
 
-    aggregate_num = 4
+    aggregate_num = 64
 
     def __init__(self, momentum=0.0, lazy_update=True, **kwargs):
         super().__init__(**kwargs)
@@ -57,19 +57,18 @@ class SGD(Optimizer):
         lrs, wds = self._rates(indices, weights, grads)
         fixed = {"rescale_grad": self.rescale_grad, "clip_gradient": self._clip()}
         momentum = self._momentum_now()
+        batch = UpdateBatch()
         for weight, grad, state, lr, wd in zip(weights, grads, states, lrs, wds, strict=True):
+            settings = {"lr": lr, "wd": wd, **fixed}
+            master = ()
             if multi_precision and self._keeps_master(weight):
-                mom, master = state
-                if mom is None:
-                    nd.mp_sgd_update(weight, grad, master, out=weight, lr=lr, wd=wd, **fixed)
-                else:
-                    nd.mp_sgd_mom_update(
-                        weight, grad, mom, master, out=weight, lr=lr, wd=wd, momentum=momentum, **fixed
-                    )
-            elif state is None:
-                nd.sgd_update(weight, grad, out=weight, lr=lr, wd=wd, **fixed)
+                state, *master = state
+            name = "mp_sgd_" if master else "sgd_"
+            if state is None:
+                batch.add(name + "update", (weight, grad, *master), settings)
             else:
-                nd.sgd_mom_update(weight, grad, state, out=weight, lr=lr, wd=wd, momentum=momentum, **fixed)
+                batch.add(name + "mom_update", (weight, grad, state, *master), {**settings, "momentum": momentum})
+        batch.run()
 
 
 @register
