@@ -12,6 +12,8 @@ def _spatial(p, n):
 
     Raises ArgumentError for a wrong number of them.
     """
+    if not 1 <= n <= 3:
+        raise ArgumentError(f"kernel is {p.kernel}, expected 1 to 3 numbers")
     result = []
     for name, default in (("stride", 1), ("dilate", 1), ("pad", 0)):
         given = getattr(p, name, ()) or (default,) * n

@@ -85,7 +85,10 @@ class BatchTake(Composed):
     inputs, dtype, grad = ("a", "indices"), _first, None
 
     def shape(p, ins, outs):
-        return ins, [ins[1]]
+        a, indices = ins
+        if a is not None and len(a) != 2:
+            raise ArgumentError(f"a is {a}, expected 2 dimensions")
+        return [a, indices if a is None else a[:1]], [indices if a is None else a[:1]]
 
     def compose(p, a, indices):
         return F.pick(a, indices)

@@ -266,9 +266,10 @@ class SoftmaxFamily(Composed):
 
     def shape(p, ins, outs):
         data = ins[0] if ins[0] is not None else outs[0]
-        if data is not None:
-            normalize_axis(p.axis, len(data))
-        return [data, *ins[1:]], [data]
+        if data is None:
+            return ins, outs
+        axis = normalize_axis(p.axis, len(data))
+        return [data, data[:axis] + data[axis + 1 :]][: len(ins)], [data]
 
     def dtype(p, ins, outs):
         same(FLOATS)(p, ins[:1], [])
