@@ -14,6 +14,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport strlen
 
+from cymx import config
 from cymx.base import MXNetError
 
 cdef extern from "engine/engine.h" nogil:
@@ -338,3 +339,6 @@ def reserve_random(int32_t device_type, int32_t device_id, uint64_t n):
 atexit.register(shutdown)
 # Here tasks can have the GIL that they need; the engine's own fork handlers run with the GIL held and wait for none.
 os.register_at_fork(before=drain)
+
+
+set_engine_type(config.engine_type())
