@@ -1,20 +1,39 @@
 """Executor: a symbol bound to arrays, ready to run forward and backward.
 
-It owns its outputs and one arena for each of its two plans (inference and training), which are compiled when first needed.  Made by Symbol.bind and
-simple_bind.  Refuses arrays whose shape, dtype or context does not fit, naming them.
+It owns its outputs and one arena for each of its plans, which are compiled when first needed.  Arrays are bound for good, as in MXNet 1.9.1: write into
+them; another array put into a dictionary changes nothing.  Threads may share an executor: each call is one run, though all write the same outputs.
+Made by Symbol.bind and simple_bind.  Refuses arrays whose shape, dtype or context does not fit, naming them.
 """
 
+import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ._engine import Buffer
-from .base import ArgumentError, Context, MXNetError
+from .base import ArgumentError, ArgumentTypeError, Context, MXNetError
 from .compiler import Plan, compile_graph, infer
 from .ir import Entry, Graph, Type
 from .ndarray import NDArray, array, zeros
 from .ndarray._invoke import copy_into
+from .ops._shapes import n_elements
 
 GRAD_REQS = ("null", "write", "add")
+# Parts of a plan, as its runner numbers them.
+ALL, FORWARD, BACKWARD = 0, 1, 2
+
+
+@dataclass
+class _Bound:
+    """A plan with what it runs on: an array for each slot (those of head gradients change) and its arena."""
+
+    plan: Plan
+    arrays: list[Any]
+    arena: Buffer | None
+
+    def run(self, part: int) -> None:
+        """Push a run."""
+        self.plan.runner.run(self.arrays, self.arena, part)
 
 
 class Executor:
@@ -46,14 +65,17 @@ class Executor:
                 raise ArgumentError(f"grad_req of {name} is {req!r}, expected one of {', '.join(GRAD_REQS)}")
         grads = args_grad or {}
         self._grad_req = {name: req if name in grads else "null" for name, req in self._grad_req.items()}
-        self.grad_dict = {name: grads.get(name) if self._grad_req[name] != "null" else None for name in self._arg_names}
+        self.grad_dict: dict[str, NDArray | None] = {name: grads.get(name) if self._grad_req[name] != "null" else None for name in self._arg_names}
         self._graph = Graph(tuple(symbol._entries))
         self._inferred = self._check_types()
         self.outputs = [_empty(self._type(e), self._ctx) for e in self._graph.outputs]
-        self._plans: dict[bool, Plan] = {}
-        self._runs: dict[bool, tuple[list[Any], Buffer | None]] = {}
-        self._heads: list[NDArray | None] = [None] * len(self.outputs)
+        self._bound_args, self._bound_aux, self._bound_grads = dict(self.arg_dict), dict(self.aux_dict), dict(self.grad_dict)
+        self._wants = {name: req for name, req in self._grad_req.items() if req != "null"}
+        # (training mode, with gradients) -> plan on its arrays
+        self._runs: dict[tuple[bool, bool], _Bound] = {}
         self._trained = False
+        self._lock = threading.RLock()
+        self._probe: Executor | None = None
         self._monitor: Any = None
         self._monitor_all = False
 
@@ -72,38 +94,24 @@ class Executor:
     def _type(self, entry: Entry) -> Type:
         return self._inferred.type_of(entry)
 
-    def _plan(self, train: bool) -> Plan:
-        plan = self._plans.get(train)
-        if plan is None:
-            bound = {**self.arg_dict, **self.aux_dict}
-            types = {name: Type(x.shape, x.dtype_name) for name, x in bound.items()}
-            wanted = {n: r for n, r in self._grad_req.items() if r != "null"} if train else {}
-            plan = compile_graph(self._graph, types, train, wanted, self._ctx, self._group2ctx)
-            self._plans[train] = plan
-        return plan
-
-    def _run(self, train: bool, part: int) -> None:
-        plan = self._plan(train)
-        if train not in self._runs:
+    def _ready(self, train: bool, gradients: bool) -> _Bound:
+        """Return a plan on its arrays, compiled at first use."""
+        bound = self._runs.get((train, gradients))
+        if bound is None:
+            inputs = {**self._bound_args, **self._bound_aux}
+            types = {name: Type(x.shape, x.dtype_name) for name, x in inputs.items()}
+            plan = compile_graph(self._graph, types, train, self._wants if gradients else {}, self._ctx, self._group2ctx)
+            arrays = [self._array(name, inputs) for name, _ in plan.arrays]
             arena = Buffer(plan.arena_bytes, self._ctx.device_typeid, self._ctx.device_id) if plan.arena_bytes else None
-            self._runs[train] = ([None] * len(plan.arrays), arena)
-        arrays, arena = self._runs[train]
-        # Looked up anew, because users may put other arrays into the dictionaries.
-        for slot, (name, type_) in enumerate(plan.arrays):
-            kind, _, key = name.partition(":")
-            if kind == "arg":
-                bound = self.arg_dict.get(key)
-                arrays[slot] = self.aux_dict[key] if bound is None else bound
-            elif kind == "out":
-                arrays[slot] = self.outputs[int(key)]
-            elif kind == "grad":
-                arrays[slot] = self.grad_dict[key]
-            else:
-                head = self._heads[int(key)]
-                arrays[slot] = self.outputs[int(key)] if head is None else head
-            if arrays[slot].shape != type_.shape:
-                raise ArgumentError(f"{name} is {arrays[slot].shape}, bound as {type_.shape}: use reshape to bind other shapes")
-        plan.runner.run(arrays, arena, part)
+            bound = self._runs[train, gradients] = _Bound(plan, arrays, arena)
+        return bound
+
+    def _array(self, slot: str, inputs: Mapping[str, NDArray]) -> Any:
+        kind, _, key = slot.partition(":")
+        if kind == "arg":
+            return inputs[key]
+        # Until backward brings it, the output stands for the gradient that flows into it.
+        return self._bound_grads[key] if kind == "grad" else self.outputs[int(key)]
 
     # ---- running ----
 
@@ -112,36 +120,48 @@ class Executor:
 
         is_train: whether operators with a mode run as in training, and backward may follow.   kwargs: name -> new values of arguments.
         """
-        for name, value in kwargs.items():
-            if name not in self.arg_dict:
-                raise ArgumentError(f"Unknown argument {name}; the arguments are {', '.join(self._arg_names)}")
-            target = self.arg_dict[name]
+        train = bool(is_train)
+        with self._lock:
+            if kwargs:
+                self._assign(kwargs)
+            bound = self._runs.get((train, train)) or self._ready(train, train)
+            bound.run(FORWARD)
+            self._trained = train
+            if self._monitor is not None:
+                self._report(train)
+        return self.outputs
+
+    def _assign(self, values: Mapping[str, Any]) -> None:
+        for name, value in values.items():
+            if name not in self._bound_args:
+                raise ArgumentTypeError(f"Unknown argument {name}; the arguments are {', '.join(self._arg_names)}")
+            target = self._bound_args[name]
             source = value if isinstance(value, NDArray) else array(value, dtype=target.dtype)
             if source.shape != target.shape:
                 raise ArgumentError(f"Shape not match! Argument {name}, need: {target.shape}, received: {source.shape}")
             target[:] = source
-        train = bool(is_train)
-        self._run(train, 1 if train else 0)
-        self._trained = train
-        if self._monitor is not None:
-            self._report()
-        return self.outputs
 
     def backward(self, out_grads: Any = None, is_train: bool = True) -> None:
-        """Compute the gradients of the arguments, after forward(is_train=True).
+        """Compute the gradients of the arguments.  After forward(is_train=False) they are those of the network in inference mode.
 
         out_grads: the gradient that flows into each output: an NDArray, a list or a dict by output name; not needed where every output is a loss.
         """
-        if not self._trained:
-            raise MXNetError("backward: call forward(is_train=True) first")
-        self._heads = self._as_heads(out_grads)
-        for e, head, name in zip(self._graph.outputs, self._heads, self._output_names):
-            if head is None and (e.node.op is None or not e.node.op.is_loss):
-                raise MXNetError(
-                    f"backward: output {name} is no loss, so the gradient that flows into it is needed: pass out_grads, "
-                    "or end the network with make_loss"
-                )
-        self._run(True, 2)
+        if not self._wants:
+            return
+        with self._lock:
+            bound = self._ready(self._trained, True)
+            heads = self._as_heads(out_grads)
+            for slot, (name, _) in enumerate(bound.plan.arrays):
+                kind, _, key = name.partition(":")
+                if kind == "head":
+                    if heads[int(key)] is None:
+                        raise MXNetError(
+                            f"backward: output {self._output_names[int(key)]} is no loss, so the gradient that flows into it is needed: "
+                            "pass out_grads, or end the network with make_loss"
+                        )
+                    bound.arrays[slot] = heads[int(key)]
+            # What an inference run left behind is not enough for gradients.
+            bound.run(BACKWARD if self._trained else ALL)
 
     def _as_heads(self, out_grads: Any) -> list[NDArray | None]:
         if out_grads is None:
@@ -150,15 +170,10 @@ class Executor:
             out_grads = [out_grads]
         elif isinstance(out_grads, dict):
             out_grads = [out_grads.get(name) for name in self._output_names]
-        if len(out_grads) != len(self.outputs) and not all(
-            e.node.op is not None and e.node.op.is_loss for e in self._graph.outputs[len(out_grads) :]
-        ):
+        if len(out_grads) > len(self.outputs):
             raise ArgumentError(f"backward: {len(out_grads)} gradients came, expected one for each of the {len(self.outputs)} outputs")
-        heads = list(out_grads) + [None] * (len(self.outputs) - len(out_grads))
-        for name, head, output in zip(self._output_names, heads, self.outputs):
-            if head is not None and head.shape != output.shape:
-                raise ArgumentError(f"backward: the gradient of {name} is {head.shape}, expected {output.shape}")
-        return [h if h is None or h.dtype_name == o.dtype_name else h.astype(o.dtype) for h, o in zip(heads, self.outputs)]
+        heads = [*out_grads, *[None] * (len(self.outputs) - len(out_grads))]
+        return [None if head is None else _as_head(name, head, out) for name, head, out in zip(self._output_names, heads, self.outputs)]
 
     # ---- looking in ----
 
@@ -184,23 +199,29 @@ class Executor:
 
     def debug_str(self) -> str:
         """Return the plans as text: arrays, steps with their instructions, and the arena."""
-        parts = [f"{'training' if train else 'inference'} plan\n{plan.dump()}" for train, plan in sorted(self._plans.items())]
-        return "\n".join(parts) or f"inference plan\n{self._plan(False).dump()}"
+        with self._lock:
+            if not self._runs:
+                self._ready(False, False)
+            parts = [
+                f"{'training' if train else 'inference'} plan{' with gradients' if gradients else ''}\n{bound.plan.dump()}"
+                for (train, gradients), bound in sorted(self._runs.items())
+            ]
+        return "\n".join(parts)
 
     def set_monitor_callback(self, callback: Any, monitor_all: bool = False) -> None:
         """Call `callback(name, array)` with every inner output after each forward; with monitor_all also with the arguments."""
         self._monitor, self._monitor_all = callback, monitor_all
 
-    def _report(self) -> None:
+    def _report(self, train: bool) -> None:
         """Compute every inner output once more and hand it to the monitor: it sees what fused steps never write down."""
         internals = self._symbol.get_internals()
-        names = internals.list_outputs()
-        bound = {**self.arg_dict, **self.aux_dict}
-        inner = [i for i, e in enumerate(internals._entries) if e.node.op is not None]
-        probe = Executor(internals, self._ctx, {n: bound[n] for n in self._arg_names}, aux=self.aux_dict)
-        values = probe.forward(is_train=False)
-        for i, (name, value) in enumerate(zip(names, values)):
-            if i in inner or self._monitor_all:
+        if self._probe is None:
+            aux = {name: x.copy() for name, x in self._bound_aux.items()}
+            self._probe = Executor(internals, self._ctx, self._bound_args, aux=aux)
+        else:
+            self._probe.copy_params_from({}, self._bound_aux)
+        for entry, name, value in zip(internals.graph.outputs, internals.list_outputs(), self._probe.forward(train)):
+            if entry.node.op is not None or self._monitor_all:
                 self._monitor(name, value)
 
     # ---- changing ----
@@ -209,7 +230,7 @@ class Executor:
         self, arg_params: Mapping[str, NDArray], aux_params: Mapping[str, NDArray] | None = None, allow_extra_params: bool = False
     ) -> None:
         """Copy values into the bound arguments and auxiliary states.  Raises ValueError for a name that is not bound, unless extra ones are allowed."""
-        for given, bound, what in ((arg_params, self.arg_dict, "arguments"), (aux_params or {}, self.aux_dict, "auxiliary states")):
+        for given, bound, what in ((arg_params, self._bound_args, "arguments"), (aux_params or {}, self._bound_aux, "auxiliary states")):
             for name, value in given.items():
                 if name in bound:
                     if value.shape != bound[name].shape:
@@ -219,28 +240,43 @@ class Executor:
                     raise ArgumentError(f"Find name \"{name}\" that is not in the {what}")
 
     def reshape(self, partial_shaping: bool = False, allow_up_sizing: bool = False, **kwargs: Sequence[int]) -> "Executor":
-        """Return an executor for other input shapes that shares the arrays whose shapes stay.  kwargs: name -> new shape."""
+        """Return an executor for other input shapes that shares this one's arrays, also the memory of those that become smaller.
+
+        kwargs: name -> new shape.   partial_shaping: whether arrays that are not named may change too.   allow_up_sizing: whether arrays may grow,
+        in new memory.   Raises ValueError for a change that is not allowed.
+        """
+        for name in kwargs:
+            if name not in self._bound_args and name not in self._bound_aux:
+                raise ArgumentError(f"reshape: there is no argument {name}; the arguments are {', '.join(self._arg_names)}")
         arg_shapes, _, aux_shapes = self._symbol.infer_shape(**kwargs)
         if arg_shapes is None:
             raise ArgumentError("reshape: the shapes given do not determine those of all arguments")
 
-        def fitted(names, shapes, old, partial):
-            result = {}
-            for name, shape in zip(names, shapes):
-                have = old[name]
-                if have is None or have.shape == tuple(shape):
-                    result[name] = have
-                elif partial or name in kwargs:
-                    result[name] = zeros(shape, ctx=self._ctx, dtype=have.dtype)
-                else:
-                    raise ArgumentError(f"reshape: {name} changes from {have.shape} to {tuple(shape)}; set partial_shaping=True to allow it")
-            return result
+        def fitted(name, shape, have):
+            if have is None or have.shape == shape:
+                return have
+            if not partial_shaping and name not in kwargs:
+                raise ArgumentError(f"reshape: {name} changes from {have.shape} to {shape}; set partial_shaping=True to allow it")
+            if n_elements(shape) <= have.size:
+                return have.view(shape)
+            if not allow_up_sizing:
+                raise ArgumentError(f"reshape: {name} grows from {have.shape} to {shape}; set allow_up_sizing=True to allow it")
+            return zeros(shape, ctx=self._ctx, dtype=have.dtype)
 
-        args = fitted(self._arg_names, arg_shapes, self.arg_dict, partial_shaping)
-        grads = fitted(self._arg_names, arg_shapes, self.grad_dict, True)
-        aux = fitted(self._aux_names, aux_shapes, self.aux_dict, partial_shaping)
+        args = {name: fitted(name, shape, self._bound_args[name]) for name, shape in zip(self._arg_names, arg_shapes)}
+        grads = {name: fitted(name, shape, self._bound_grads[name]) for name, shape in zip(self._arg_names, arg_shapes)}
+        aux = {name: fitted(name, shape, self._bound_aux[name]) for name, shape in zip(self._aux_names, aux_shapes)}
         kept = {name: g for name, g in grads.items() if g is not None}
         return Executor(self._symbol, self._ctx, args, kept, self._grad_req, aux, self._group2ctx)
+
+
+def _as_head(name: str, head: Any, output: NDArray) -> NDArray:
+    """Return the gradient that flows into an output, as an array of the output's type and context."""
+    if not isinstance(head, NDArray):
+        raise ArgumentTypeError(f"backward: the gradient of {name} is {type(head).__name__}, expected NDArray")
+    if head.shape != output.shape:
+        raise ArgumentError(f"backward: the gradient of {name} is {head.shape}, expected {output.shape}")
+    return head.astype(output.dtype, copy=False).as_in_context(output.context)
 
 
 def _complete(names: Sequence[str], given: Mapping[str, NDArray], what: str, ctx: Context) -> dict[str, NDArray]:

@@ -63,18 +63,33 @@ def fuse(graph: Graph, enabled: bool = True) -> list[Step]:
 
 
 def _group(nodes, index, sources, users, kept) -> list[list[Node]]:
-    """Join Map nodes greedily, in order; a join is legal when no path leaves the group and comes back."""
-    ancestors: dict[Node, int] = {}
+    """Join Map nodes greedily, in order; a join is legal when no path leaves the group and comes back.  Sets of nodes are bits of an int."""
     members: dict[int, list[Node]] = {}
-    bits: dict[int, int] = {}
+    inside: dict[int, int] = {}
+    above: dict[int, int] = {}  # all that the group needs, groups as a whole
     group_of: dict[Node, int] = {}
+
+    def needs(joined: Sequence[Node]) -> int:
+        found = 0
+        for s in {group_of[s] for n in joined for s in sources[n]}:
+            found |= above[s] | inside[s]
+        return found
+
+    def tell_users(g: int) -> None:
+        changed = [g]
+        while changed:
+            g = changed.pop()
+            reach = above[g] | inside[g]
+            for n in members[g]:
+                for u in users[n]:
+                    user = group_of.get(u, g)
+                    if user != g and reach & ~above[user]:
+                        above[user] |= reach
+                        changed.append(user)
+
     for n in nodes:
-        reach = 0
-        for s in sources[n]:
-            reach |= ancestors[s] | 1 << index[s]
-        ancestors[n] = reach
         g = index[n]
-        members[g], bits[g], group_of[n] = [n], 1 << g, g
+        members[g], inside[g], above[g], group_of[n] = [n], 1 << g, needs([n]), g
         if not issubclass(n.op, Map):
             continue
         for e in n.inputs:
@@ -82,29 +97,30 @@ def _group(nodes, index, sources, users, kept) -> list[list[Node]]:
             if s not in index or not issubclass(s.op, Map) or s.backward != n.backward or s.types[0].shape != n.types[0].shape:
                 continue
             other = group_of[s]
-            if other == g:
+            joined = members[other] + members[g]
+            if other == g or not _fits(joined, users, kept):
                 continue
-            joined, joined_bits = members[other] + members[g], bits[other] | bits[g]
-            if _legal(joined, joined_bits, index, sources, users, ancestors, kept):
-                members[other], bits[other] = joined, joined_bits
-                for m in members.pop(g):
-                    group_of[m] = other
-                g = other
+            bits = inside[other] | inside[g]
+            outer = {group_of[stored(i).node] for m in joined for i in m.inputs if i.node not in index and stored(i).node in index}
+            outer |= {group_of[i] for m in joined for i in sources[m]} - {other, g}
+            if outer & {other, g} or any(above[o] & bits for o in outer):
+                continue
+            members[other], inside[other], above[other] = joined, bits, (above[other] | above[g]) & ~bits
+            for m in members.pop(g):
+                group_of[m] = other
+            g = other
+            tell_users(g)
     return list(members.values())
 
 
-def _legal(joined, bits, index, sources, users, ancestors, kept) -> bool:
+def _fits(joined, users, kept) -> bool:
+    """Tell whether the nodes are few enough for one step.  Users that come later count as outside, though they may still join."""
     if len(joined) > MAX_NODES:
         return False
     inside = set(joined)
-    outside = {e for n in joined for e in n.inputs if e.node not in inside and e.node.op is not CONSTANT}
-    if len(outside) > MAX_INPUTS:
+    if len({e for n in joined for e in n.inputs if e.node not in inside and e.node.op is not CONSTANT}) > MAX_INPUTS:
         return False
-    n_outputs = sum(1 for n in joined if n in kept or any(u not in inside for u in users[n]))
-    # Users that come later may still join, so a long chain is not refused for what is only open now.
-    if n_outputs > MAX_OUTPUTS:
-        return False
-    return all(not ancestors[s] & bits for e in outside if (s := stored(e).node) in index)
+    return sum(1 for n in joined if n in kept or any(u not in inside for u in users[n])) <= MAX_OUTPUTS
 
 
 def _schedule(groups, index, sources) -> list[list[Node]]:

@@ -14,6 +14,7 @@ def lower(graph: Graph, types: Mapping[str, Type], train: bool) -> Graph:
     """
     values: dict[Entry, Value] = {}
     updates: dict[Node, Entry] = {}
+    held_by: dict[Entry, Node] = {}  # the new value of a state -> its variable
     for node in graph.nodes():
         if node.op is None:
             values[Entry(node)] = Value(Node(None, node.name, attrs=node.attrs, types=(types[node.name],)))
@@ -28,8 +29,12 @@ def lower(graph: Graph, types: Mapping[str, Type], train: bool) -> Graph:
             except MXNetError as e:
                 raise type(e)(f"{node.label}: {e}") from None
         values.update((Entry(node, i), v) for i, v in enumerate(outputs))
-        for variable, new in here.updates:
-            if variable.node.op is not None:
-                raise MXNetError(f"{node.label}: an auxiliary state must be a variable, not the output of {variable.node.label}")
-            updates[variable.node] = Entry(*new)
+        for state, new in here.updates:
+            variable = held_by.get(state, state.node)
+            if variable.op is not None:
+                raise MXNetError(f"{node.label}: an auxiliary state must be a variable, not the output of {variable.label}")
+            updates[variable] = Entry(*new)
+            held_by[new] = variable
+            # Later nodes see the new value, so a state that two nodes share is updated twice.
+            values.update((Entry(*e), new) for e in node.inputs if values[Entry(*e)] == state)
     return Graph(tuple(Entry(*values[Entry(*e)]) for e in graph.outputs), updates)
