@@ -1,0 +1,3 @@
+"""Rows of the update operators."""
+
+ROWS = []

@@ -1,0 +1,50 @@
+"""The registry and the rows cover each other: no operator without a row, no row without an operator."""
+
+from cases import ROWS
+
+from cymx.compiler.gradient import gradient
+from cymx.compiler.lower import lower
+from cymx.ir import Type
+from cymx.ops import REGISTRY, find
+from cymx.ops._build import OwnGradient, Value, scope, variable
+from ops._run import differentiable, graph_of
+
+
+def _reached(row):
+    """Return the operators that run for a row, forward and backward, and the row's own."""
+    graph, names = graph_of(row)
+    arrays = row.draw(row.dtypes[0])
+    typed = lower(graph, {name: Type(x.shape, x.dtype.name) for name, x in zip(names, arrays)}, train=True)
+    found = {node.op for node in typed.nodes()}
+    wrt = {names[i] for i in differentiable(row)}
+    with scope("", train=True, backward=True):
+        heads = [variable(f"head:{k}", Value(*y).type) for k, y in enumerate(typed.outputs)]
+        nodes = [node for node in typed.nodes() if node.op is None and node.name in wrt]
+        for dx in gradient(typed, nodes, heads) if nodes else ():
+            found |= set() if dx is None else _operators(dx.node)
+    return found | {find(row.op)}
+
+
+def _operators(node):
+    seen, stack = set(), [node]
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            stack += [e.node for e in node.inputs]
+    return {node.op for node in seen}
+
+
+def test_every_operator_has_a_row():
+    with_row = {find(row.op) for row in ROWS}
+    reached = set().union(*map(_reached, ROWS)) | {OwnGradient}
+    public = {cls for word, cls in REGISTRY.items() if not word.startswith("_")}
+    assert not sorted(cls.name for cls in public - with_row), "public operators without a row"
+    inner = set(REGISTRY.values()) - public - with_row
+    assert not sorted(cls.name for cls in inner - reached), "inner operators that no row reaches"
+
+
+def test_rows_name_operators_by_their_dtypes():
+    for row in ROWS:
+        assert row.dtypes, f"{row} claims no dtype"
+        assert find(row.op).name, row
