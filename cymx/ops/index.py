@@ -225,7 +225,7 @@ class SequenceMask(Composed):
 
     def dtype(p, ins, outs):
         (x,), out = same(NUMBERS)(p, ins[:1], outs)
-        return [x, *ins[1:]], out
+        return [x, *(lengths or x for lengths in ins[1:])], out
 
     def compose(p, x, lengths=None):
         if lengths is None:
