@@ -7,7 +7,6 @@ MXNET_ENGINE_TYPE   NaiveEngine runs every task at once in the calling thread (d
 
 import os
 import sys
-from importlib import metadata
 from pathlib import Path
 
 
@@ -28,6 +27,8 @@ def onednn_wanted() -> bool:
 
 def onednn_path() -> str | None:
     """Return the path of oneDNN's shared library, from the wheel it came in, or None."""
+    from importlib import metadata  # costs 20 ms, and only the first launch needs it
+
     try:
         files = metadata.files("onednn-cpu-gomp") or ()
     except metadata.PackageNotFoundError:
