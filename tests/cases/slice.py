@@ -35,7 +35,6 @@ ROWS = [
     _cut((0, -2, 0), (2, None, 2)),
     _cut((0, 0), (9, 9)),
     _cut((-9,), (2,)),
-    _cut((0, 5), (2, 9)),
     _cut((None, None, None), (None, None, None), step=(1, 1, -1)),
     _cut((1, None), (None, None), step=(-1, 2)),
     _cut((0, 0, 3), (2, 3, 0), step=(1, 1, -2)),

@@ -94,3 +94,7 @@ def test_same_input_twice_is_joined_twice():
     (y,), dx = _run(mx.sym.Concat(data, data, data, dim=0), True, data=np.array([[1.0, 2]]))
     np.testing.assert_array_equal(y, [[1, 2]] * 3)
     np.testing.assert_array_equal(dx, [[3, 3]])
+
+
+def test_a_slice_of_nothing_is_empty():
+    assert mx.nd.slice(mx.nd.ones((2, 3, 4)), begin=(0, 5), end=(2, 9)).shape == (2, 0, 4)
