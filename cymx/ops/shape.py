@@ -395,34 +395,16 @@ class Pad(Kernel):
         )
 
     def grad(p, dy, x, y):
-        return (F.pad_grad(dy, mode=p.mode, pad_width=p.pad_width, size=x.shape),)
-
-
-@op("_pad_grad")
-class PadGrad(Composed):
-    """The gradient of Pad: what lies in the margin is added to the element that it repeats.
-
-    data (padded) -> output `size`.
-    """
-
-    grad, dtype = None, same(ALL)
-    mode: str = Param()
-    pad_width: Shape = Param()
-    size: Shape = Param()
-
-    def shape(p, ins, outs):
-        return ins, [p.size]
-
-    def compose(p, dy):
         low = p.pad_width[::2]
         if p.mode == "constant":
-            return cut(dy, [(lo, 1, n) for lo, n in zip(low, p.size)])
-        for axis, n in enumerate(p.size):
+            return (cut(dy, [(lo, 1, n) for lo, n in zip(low, x.shape)]),)
+        for axis, n in enumerate(x.shape):
             if dy.shape[axis] == n:
                 continue
+            # What lies in the margin is added to the element that it repeats.
             source = F.arange(start=-float(low[axis]), stop=float(dy.shape[axis] - low[axis]), dtype="float32")
             if p.mode == "reflect":
                 source = (n - 1) - F.abs(F.abs(source) - (n - 1))
             size = (*dy.shape[:axis], n, *dy.shape[axis + 1 :])
             dy = F.take_grad(dy, source, axis=axis, mode="clip", size=size)
-        return F.identity(dy)
+        return (dy,)
