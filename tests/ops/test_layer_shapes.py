@@ -74,3 +74,24 @@ def test_a_sum_tells_the_shape_of_what_was_not_given():
     net = mx.sym.Activation(mx.sym.Variable("a"), act_type="relu") + mx.sym.Variable("b")
     net = mx.sym.FullyConnected(net, num_hidden=4, name="n")
     assert net.infer_shape(b=(2, 3)) == ([(2, 3), (2, 3), (4, 3), (4,)], [(2, 4)], [])
+
+
+# network, what is given, then the dtypes of arguments, outputs and auxiliary states.
+RECORDED_DTYPES = [
+    (FC, {"a": "float16"}, ["float16"] * 3, ["float16"], []),
+    (FC, {"n_weight": "float64"}, ["float64"] * 3, ["float64"], []),
+    (CONV, {"a": "float16"}, ["float16"] * 3, ["float16"], []),
+    (NORM, {"a": "float16"}, ["float16", "float32", "float32"], ["float16"], ["float32"] * 2),
+    (NORM, {"a": "float64"}, ["float64"] * 3, ["float64"], ["float64"] * 2),
+    (EMBED, {"a": "int32"}, ["int32", "float32"], ["float32"], []),
+    (SOFTMAX, {"a": "float16"}, ["float16"] * 2, ["float16"], []),
+    (CONCAT, {"b": "float16"}, ["float16"] * 3, ["float16"], []),
+    (_net("one_hot", depth=3), {"a": "int32"}, ["int32"], ["float32"], []),
+    (_net("softmax", dtype="float64"), {"a": "float16"}, ["float16"], ["float64"], []),
+]
+
+
+@pytest.mark.parametrize("net, given, arguments, outputs, states", RECORDED_DTYPES)
+def test_dtypes_follow_as_in_mxnet(net, given, arguments, outputs, states):
+    found = net.infer_type(**given)
+    assert [[mx.base.dtype_name(d) for d in group] for group in found] == [arguments, outputs, states]
