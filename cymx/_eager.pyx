@@ -26,8 +26,8 @@ cdef extern from "Python.h":
     ctypedef struct PyTypeObject:
         object (*tp_new)(PyTypeObject *cls, object args, void *kwargs)
 
-# Below this many elements a task may run in the calling thread; as SMALL_WORK of _ops, three operands of 4 bytes each.
-cdef int64_t SMALL = 16384
+# Below this many elements a task may run in the calling thread: about 100 us on one core.
+cdef int64_t SMALL = 131072
 
 # What `ndarray` answers with where the fast way does not apply: name -> function(lhs, rhs), and name_in_place -> function(self, other).
 general = {}

@@ -59,8 +59,9 @@ cdef extern from "onednn.h" nogil:
     int cymx_onednn_enabled()
 
 
-# Below this much work (bytes touched, or multiplications) a run may take place in the calling thread: a worker takes 5 to 20 us to wake.
-cdef int64_t SMALL_WORK = 262144
+# Below this much work (nanoseconds on one core, see compiler/plan.py) a run may take place in the calling thread: a worker takes 5 to 20 us to wake,
+# and then shares the cores with the thread that woke it.
+cdef int64_t SMALL_WORK = 500000
 
 
 # ---- instruction sets and libraries ----

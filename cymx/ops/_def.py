@@ -67,6 +67,10 @@ class Op:
         """Return the settings from keyword values or strings."""
         return parse(cls.name, cls.params, given)
 
+    def flops(p: Params, ins: Sequence[Any], outs: Sequence[Any]) -> int:  # type: ignore[misc]
+        """Return the floating operations for these shapes, where they outweigh the bytes."""
+        return 0
+
     def live(p: Params) -> Sequence[str]:  # type: ignore[misc]
         """Return the names of the inputs in use; replaced by operators whose settings switch inputs off."""
         raise NotImplementedError
@@ -97,8 +101,8 @@ class Map(Op):
     functor = ""
     floating = False
 
-    def constants(p: Params) -> Sequence[Any]:  # type: ignore[misc]
-        """Return the numbers that the functor takes after the inputs."""
+    def constants(p: Params, dtype: str) -> Sequence[Any]:  # type: ignore[misc]
+        """Return the numbers that the functor takes after the inputs, for an output of `dtype`."""
         return ()
 
 

@@ -4,7 +4,7 @@ from ..base import ArgumentError
 from ._build import F, reshape
 from ._def import Composed, Kernel, Launch, op
 from ._params import Param, Shape
-from ._shapes import FLOATS, known, same
+from ._shapes import FLOATS, known, n_elements, same
 
 
 def _spatial(p, n):
@@ -37,9 +37,9 @@ class ConvSettings(Kernel):
     pad: Shape = Param()
     groups: int = Param(1)
 
-    def weight(p, ins):
-        """Return how much heavier than its bytes the convolution is."""
-        return 64
+    def flops(p, ins, outs):
+        # _conv_fwd; each of the three pairs every element of y with every tap that leads to it.
+        return 2 * n_elements(outs[0]) * n_elements(ins[1][1:])
 
     @classmethod
     def settings(cls, p):
@@ -97,6 +97,9 @@ class ConvBackwardData(ConvSettings):
     inputs = ("dy", "weight")
     size: Shape = Param()
 
+    def flops(p, ins, outs):
+        return 2 * n_elements(ins[0]) * n_elements(ins[1][1:])
+
     def shape(p, ins, outs):
         return ins, [p.size]
 
@@ -114,6 +117,9 @@ class ConvBackwardWeight(ConvSettings):
 
     inputs = ("dy", "data")
     size: Shape = Param()
+
+    def flops(p, ins, outs):
+        return 2 * n_elements(ins[0]) * n_elements(outs[0][1:])
 
     def shape(p, ins, outs):
         return ins, [p.size]

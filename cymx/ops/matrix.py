@@ -31,9 +31,8 @@ class Matmul(Kernel):
     def launch(p, ins, outs):
         return Launch("matmul", (int(p.transpose_a), int(p.transpose_b)))
 
-    def weight(p, ins):
-        """Return how much heavier than its bytes the product is."""
-        return max(1, ins[0].shape[-2 if p.transpose_a else -1] // 8)
+    def flops(p, ins, outs):
+        return 2 * n_elements(outs[0]) * ins[0][-2 if p.transpose_a else -1]
 
     def grad(p, dy, a, b, y):
         ta, tb = p.transpose_a, p.transpose_b
