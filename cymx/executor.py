@@ -25,11 +25,12 @@ ALL, FORWARD, BACKWARD = 0, 1, 2
 
 @dataclass
 class _Bound:
-    """A plan with what it runs on: an array for each slot (those of head gradients change) and its arena."""
+    """A plan with what it runs on: an array for each slot and its arena.  heads: output number -> slot of the gradient that flows into it."""
 
     plan: Plan
     arrays: list[Any]
     arena: Buffer | None
+    heads: dict[int, int]
 
     def run(self, part: int) -> None:
         """Push a run."""
@@ -103,7 +104,8 @@ class Executor:
             plan = compile_graph(self._graph, types, train, self._wants if gradients else {}, self._ctx, self._group2ctx)
             arrays = [self._array(name, inputs) for name, _ in plan.arrays]
             arena = Buffer(plan.arena_bytes, self._ctx.device_typeid, self._ctx.device_id) if plan.arena_bytes else None
-            bound = self._runs[train, gradients] = _Bound(plan, arrays, arena)
+            heads = {int(name[5:]): slot for slot, (name, _) in enumerate(plan.arrays) if name.startswith("head:")}
+            bound = self._runs[train, gradients] = _Bound(plan, arrays, arena, heads)
         return bound
 
     def _array(self, slot: str, inputs: Mapping[str, NDArray]) -> Any:
@@ -151,15 +153,13 @@ class Executor:
         with self._lock:
             bound = self._ready(self._trained, True)
             heads = self._as_heads(out_grads)
-            for slot, (name, _) in enumerate(bound.plan.arrays):
-                kind, _, key = name.partition(":")
-                if kind == "head":
-                    if heads[int(key)] is None:
-                        raise MXNetError(
-                            f"backward: output {self._output_names[int(key)]} is no loss, so the gradient that flows into it is needed: "
-                            "pass out_grads, or end the network with make_loss"
-                        )
-                    bound.arrays[slot] = heads[int(key)]
+            for k, slot in bound.heads.items():
+                if heads[k] is None:
+                    raise MXNetError(
+                        f"backward: output {self._output_names[k]} is no loss, so the gradient that flows into it is needed: "
+                        "pass out_grads, or end the network with make_loss"
+                    )
+                bound.arrays[slot] = heads[k]
             # What an inference run left behind is not enough for gradients.
             bound.run(BACKWARD if self._trained else ALL)
 
@@ -170,6 +170,8 @@ class Executor:
             out_grads = [out_grads]
         elif isinstance(out_grads, dict):
             out_grads = [out_grads.get(name) for name in self._output_names]
+        elif not isinstance(out_grads, (list, tuple)):
+            raise ArgumentTypeError(f"backward: out_grads is {type(out_grads).__name__}, expected NDArray, or a list or dict of them")
         if len(out_grads) > len(self.outputs):
             raise ArgumentError(f"backward: {len(out_grads)} gradients came, expected one for each of the {len(self.outputs)} outputs")
         heads = [*out_grads, *[None] * (len(self.outputs) - len(out_grads))]
@@ -276,7 +278,9 @@ def _as_head(name: str, head: Any, output: NDArray) -> NDArray:
         raise ArgumentTypeError(f"backward: the gradient of {name} is {type(head).__name__}, expected NDArray")
     if head.shape != output.shape:
         raise ArgumentError(f"backward: the gradient of {name} is {head.shape}, expected {output.shape}")
-    return head.astype(output.dtype, copy=False).as_in_context(output.context)
+    if head.dtype_name == output.dtype_name and head.context == output.context:
+        return head
+    return head.astype(output.dtype).as_in_context(output.context)
 
 
 def _complete(names: Sequence[str], given: Mapping[str, NDArray], what: str, ctx: Context) -> dict[str, NDArray]:
