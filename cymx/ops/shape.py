@@ -325,11 +325,11 @@ class Tile(Composed):
 
     def compose(p, x):
         dims, reps = _aligned(x.shape, p.reps)
-        spread = reshape(x, tuple(n for d in dims for n in (1, d)))
-        return reshape(
-            broadcast_to(spread, tuple(n for d, r in zip(dims, reps) for n in (r, d))),
-            tuple(d * r for d, r in zip(dims, reps)),
-        )
+        x = reshape(x, dims)
+        for axis, n in enumerate(reps):
+            if n > 1:
+                x = reshape(_repeated(x, axis, n), _with(x.shape, axis, x.shape[axis] * n))
+        return F.identity(x)
 
 
 def _aligned(x, reps):
@@ -355,11 +355,16 @@ class Repeat(Composed):
         return ins, [_with(data, axis, data[axis] * p.repeats)]
 
     def compose(p, x):
-        dims = (n_elements(x.shape),) if p.axis is None else x.shape
+        if p.axis is None:
+            x = reshape(x, (n_elements(x.shape),))
         axis = 0 if p.axis is None else normalize_axis(p.axis, x.ndim)
-        spread = reshape(x, (*dims[: axis + 1], 1, *dims[axis + 1 :]))
-        full = broadcast_to(spread, (*dims[: axis + 1], p.repeats, *dims[axis + 1 :]))
-        return reshape(full, _with(dims, axis, dims[axis] * p.repeats))
+        return reshape(_repeated(x, axis + 1, p.repeats), _with(x.shape, axis, x.shape[axis] * p.repeats))
+
+
+def _repeated(x, at, n):
+    """Return x with what follows its first `at` dimensions n times: (product before, n, product after)."""
+    lead, rest = n_elements(x.shape[:at]), n_elements(x.shape[at:])
+    return broadcast_to(reshape(x, (lead, 1, rest)), (lead, n, rest))
 
 
 @op("Pad", "pad")

@@ -89,6 +89,7 @@ ROWS = [
     _row("tile", [(2, 3, 2)], np.tile, reps=(2, 1, 3)),
     _row("tile", [(2, 3)], np.tile, reps=(2, 1, 1, 2)),
     _row("tile", [(2, 3)], np.tile, reps=()),
+    _row("tile", [(1, 2, 1, 2, 1)], np.tile, reps=(2, 2, 1, 2, 3)),
     _row("repeat", [(2, 3)], lambda x, repeats: np.repeat(x, repeats), repeats=2),
     _row("repeat", [(2, 3)], np.repeat, repeats=3, axis=0),
     _row("repeat", [(2, 3)], np.repeat, repeats=2, axis=-1),
