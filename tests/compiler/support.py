@@ -59,3 +59,19 @@ def run(plan, args, heads=(), grads=None, parts=(0,)):
 
 def draw(shape, rng, dtype="float32"):
     return rng.uniform(0.5, 1.5, shape).astype(NUMPY_DTYPES[dtype])
+
+
+class Seen:
+    """What the passes hand to each other during a compilation."""
+
+    def __init__(self, monkeypatch):
+        import cymx.compiler.compile as passes
+
+        original = passes.memory
+
+        def memory(steps, outside, scratch_bytes, enabled):
+            self.steps, self.outside, self.scratch_bytes = steps, dict(outside), scratch_bytes
+            self.places = original(steps, outside, scratch_bytes, enabled)
+            return self.places
+
+        monkeypatch.setattr(passes, "memory", memory)
