@@ -26,23 +26,28 @@ class Options:
     share_memory: bool = True
 
 
+DEFAULTS = Options()
+
+
 def compile_graph(
     graph: Graph,
     types: Mapping[str, Type],
     train: bool = False,
     grad_req: Mapping[str, str] | None = None,
-    context: Context = cpu(0),
+    context: Context | None = None,
     groups: Mapping[str, Context] | None = None,
-    options: Options = Options(),
+    options: Options = DEFAULTS,
     in_place: Sequence[str] = (),
 ) -> Plan:
     """Return the plan of a graph.
 
-    types: variable name -> type.   grad_req: variable name -> 'write' or 'add', for the gradients to compute; needs train.
+    types: variable name -> type.   grad_req: variable name -> 'write' or 'add', for the gradients to compute; needs
+    train.
     in_place: names of variables that take the outputs, one for each, so that there are no outputs.
-    Slots are named arg:NAME (every variable), out:K, head:K (gradient that flows into output K) and grad:NAME.  Raises MXNetError.
+    Slots are named arg:NAME (every variable), out:K, head:K (gradient that flows into output K) and grad:NAME.  Raises
+    MXNetError.
     """
-    place(graph, context, groups)
+    place(graph, context or cpu(0), groups)
     typed = lower(graph, types, train)
     if in_place:
         by_name = {n.name: n for n in typed.nodes() if n.op is None}
@@ -56,7 +61,7 @@ def compile_graph(
     if options.simplify:
         typed = simplify(typed)
     typed = layout(typed)
-    typed = _own_outputs(typed)
+    typed = _own_outputs(typed, n_out)
     steps = fuse(typed, options.fuse)
     variables = [n for n in typed.nodes() if n.op is None]
     variables = list(dict.fromkeys([*_in_order(graph, typed), *variables, *(h.node for h in heads if h is not None)]))
@@ -67,12 +72,14 @@ def compile_graph(
         arrays.append((name, entry.type))
     steps = _write_updates(typed, steps, outside)
     launches = [_launch(step) for step in steps]
-    places = memory(steps, outside, [launch.scratch_bytes if launch else 0 for launch in launches], options.share_memory)
+    places = memory(
+        steps, outside, [launch.scratch_bytes if launch else 0 for launch in launches], options.share_memory
+    )
     return plan(steps, places, launches, arrays, outside)
 
 
 def _in_order(graph: Graph, typed: Graph) -> list[Node]:
-    """Return the typed graph's variables in the order of the user's, so that the slots of arguments are easy to tell."""
+    """Return the typed graph's variables in the order of the user's, so that slots are easy to tell."""
     by_name = {n.name: n for n in typed.nodes() if n.op is None}
     return [by_name[n.name] for n in graph.nodes() if n.op is None and n.name in by_name]
 
@@ -102,10 +109,13 @@ def _with_gradients(
     return Graph(tuple(outputs), updates), heads
 
 
-def _own_outputs(graph: Graph) -> Graph:
-    """Give every output and update memory of its own: a variable, a constant or a value that is an output already is copied.
+def _own_outputs(graph: Graph, n_out: int) -> Graph:
+    """Give every output and update memory of its own: a variable, a constant or a value that is an output already is
+    copied.
 
     Constants that feed a kernel or a view are written out as well: only Map steps take them as they are.
+    What follows the first n_out outputs are gradients: they are written when backward runs, even where nothing is
+    computed.
     """
     taken: set[Entry] = set()
 
@@ -121,25 +131,31 @@ def _own_outputs(graph: Graph) -> Graph:
         made = Node(node.op, node.name, inputs, node.params, node.attrs, node.types, node.backward)
         return tuple(Entry(made, i) for i in range(len(made.types)))
 
-    def own(entry: Entry) -> Entry:
+    def own(entry: Entry, backward: bool = False) -> Entry:
         source = stored(entry)
         if source.node.op is None or source.node.op is CONSTANT or source in taken:
-            entry = written_out(entry, entry.node.backward)
+            entry = written_out(entry, backward or entry.node.backward)
         taken.add(stored(entry))
         return entry
 
     graph = rewrite(graph, visit)
-    return Graph(tuple(own(e) for e in graph.outputs), {v: own(e) for v, e in graph.updates.items()})
+    outputs = tuple(own(e, k >= n_out) for k, e in enumerate(graph.outputs))
+    return Graph(outputs, {v: own(e) for v, e in graph.updates.items()})
 
 
 def _write_updates(graph: Graph, steps: list[Step], outside: dict[Entry, int]) -> list[Step]:
-    """Let updates be written straight into their variables where nobody reads the old value later; copy them there at the end otherwise."""
+    """Let updates be written straight into their variables where nobody reads the old value later;
+
+    copy them there at the end otherwise.
+    """
     number = {output: i for i, step in enumerate(steps) for output in step.outputs}
     copies = []
     for v, entry in graph.updates.items():
         made = number[stored(entry)]
         readers = [i for i, step in enumerate(steps) if any(stored(e) == Entry(v) for e in step.inputs)]
-        in_place = steps[made].is_map and all(e.shape == entry.shape for e in steps[made].inputs if stored(e) == Entry(v))
+        in_place = steps[made].is_map and all(
+            e.shape == entry.shape for e in steps[made].inputs if stored(e) == Entry(v)
+        )
         if all(i < made or (i == made and in_place) for i in readers):
             outside[stored(entry)] = outside[Entry(v)]
         else:

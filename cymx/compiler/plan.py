@@ -1,6 +1,7 @@
 """Plan: write steps and their places down as what the runtime takes, and as text.
 
-A bound array is a slot by itself; the arena is the last slot.  Called by compile.py; the result is run by executor and ndarray.
+A bound array is a slot by itself; the arena is the last slot.  Called by compile.py; the result is run by executor and
+ndarray.
 """
 
 import struct
@@ -8,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .. import _ops
+from .. import _ops  # type: ignore[attr-defined]
 from ..base import ITEM_BYTES
 from ..ir import Entry, Type
-from ..ops._def import Kernel
 from ..ops._shapes import n_elements
 from .fuse import CONSTANT, Step, stored
 from .memory import Memory
@@ -25,9 +25,11 @@ _REGISTER = {"float16": "float32", "bfloat16": "float32"}
 class Plan:
     """A graph made ready to run.
 
-    overwritable: slots of arguments whose memory the first output may be given, because the only step goes element by element.
+    overwritable: slots of arguments whose memory the first output may be given, because the only step goes element by
+    element.
 
-    arrays: for each slot its name ("arg:data", "out:0", "grad:weight") and type, in the order in which `run` takes them.
+    arrays: for each slot its name ("arg:data", "out:0", "grad:weight") and type, in the order in which `run` takes
+    them.
     """
 
     arrays: tuple[tuple[str, Type], ...]
@@ -42,7 +44,13 @@ class Plan:
         return self.text
 
 
-def plan(steps: Sequence[Step], places: Memory, launches: Sequence[Any], arrays: Sequence[tuple[str, Type]], outside: Mapping[Entry, int]) -> Plan:
+def plan(
+    steps: Sequence[Step],
+    places: Memory,
+    launches: Sequence[Any],
+    arrays: Sequence[tuple[str, Type]],
+    outside: Mapping[Entry, int],
+) -> Plan:
     """Return the plan of placed steps.
 
     launches: for each step the Launch of its Kernel operator, or None for a Map step.   outside: stored entry -> slot.
@@ -67,7 +75,10 @@ def plan(steps: Sequence[Step], places: Memory, launches: Sequence[Any], arrays:
         scratch = places.scratch.get(number)
         rows.append((kernel, step.label, ins, outs, params, scratch, n_random, work(step)))
         wheres = " ".join(_where(p, arrays) for p in ins), " ".join(_where(p, arrays) for p in outs)
-        lines.append(f"step {number} {'backward' if step.backward else 'forward'} {kernel} [{step.label}]: {wheres[0]} -> {wheres[1]}")
+        lines.append(
+            f"step {number} {'backward' if step.backward else 'forward'} {kernel} [{step.label}]: "
+            f"{wheres[0]} -> {wheres[1]}"
+        )
         lines += detail
     lines.append(f"arena: {places.arena_bytes} bytes")
     n_forward = sum(not step.backward for step in steps)
@@ -112,8 +123,12 @@ def program(step: Step) -> bytes:
     n_fixed = len(step.inputs) + len(constants)
     for node in step.nodes:
         dtype = _REGISTER.get(node.types[0].dtype, node.types[0].dtype)
-        sources = [constant(e.node.params.value, e.dtype) if e.node.op is CONSTANT else registers[e] for e in node.inputs]
-        sources += [constant(value, node.types[0].dtype) for value in node.op.constants(node.params, node.types[0].dtype)]
+        sources = [
+            constant(e.node.params.value, e.dtype) if e.node.op is CONSTANT else registers[e] for e in node.inputs
+        ]
+        sources += [
+            constant(value, node.types[0].dtype) for value in node.op.constants(node.params, node.types[0].dtype)
+        ]
         if node.op.functor in ("cast", "identity") and types[sources[0]] == dtype:
             registers[Entry(node)] = sources[0]
             continue
@@ -132,7 +147,9 @@ def program(step: Step) -> bytes:
 
 
 def _collapsed(step: Step) -> tuple[list[int], list[list[int]]]:
-    """Return the iteration space and each input's strides in it, with neighbouring axes joined where every input allows it."""
+    """Return the iteration space and each input's strides in it, with neighbouring axes joined where every input allows
+    it.
+    """
     full = step.outputs[0].shape
     rows = []
     for e in step.inputs:

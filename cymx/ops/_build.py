@@ -1,9 +1,11 @@
 """Build typed graphs: `F.name(values, **settings)` inside `compose` and `grad`, and `apply` for the passes.
 
-Every value's type is known when it is made, so bodies may ask `x.shape`.  Composed operators are expanded at once.  What is built belongs to the
+Every value's type is known when it is made, so bodies may ask `x.shape`.  Composed operators are expanded at once.
+What is built belongs to the
 current scope: the user's node that it came from, whether it is for training, and the auxiliary updates met on the way.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -27,7 +29,7 @@ class Scope:
         self.updates: list[tuple[Entry, Entry]] = []
 
 
-_scope: ContextVar[Scope] = ContextVar("cymx_scope", default=Scope("", False))
+_scope: ContextVar[Scope] = ContextVar("cymx_scope")
 
 
 @contextmanager
@@ -86,6 +88,8 @@ def variable(name: str, type_: Type) -> Value:
 
 def constant(number: Any, dtype: str) -> Value:
     """Return a scalar constant of shape (); a fraction loses its fraction in an integer dtype, as in MXNet."""
+    if dtype not in FLOATS and not math.isfinite(number):
+        raise ArgumentError(f"the number is {number}, expected a finite one for {dtype}")
     number = float(number) if dtype in FLOATS else int(number)
     params = Params({"value": number, "dtype": dtype}, {"value": str(number)})
     return Value(Node(find("_constant"), "", params=params, types=(Type((), dtype),)))
@@ -121,13 +125,22 @@ def _with_gradient(op_, p, inputs, outputs, here) -> tuple[Value, ...]:
     """Tie the composed outputs to the operator's own gradient by a node that later passes see through."""
     params = Params({"op": op_, "p": p, "n": len(outputs)}, {})
     types = tuple(v.type for v in outputs)
-    node = Node(OwnGradient, here.origin, tuple(Entry(*v) for v in (*outputs, *inputs)), params, types=types, backward=here.backward)
+    node = Node(
+        OwnGradient,
+        here.origin,
+        tuple(Entry(*v) for v in (*outputs, *inputs)),
+        params,
+        types=types,
+        backward=here.backward,
+    )
     return tuple(Value(node, i) for i in range(len(outputs)))
 
 
 @op("_own_gradient")
 class OwnGradient(View):
-    """Give a composed operator the gradient that its class states: inputs (outputs of the body..., inputs of the operator...)."""
+    """Give a composed operator the gradient that its class states: inputs (outputs of the body..., inputs of the
+    operator...).
+    """
 
     variadic = "n"
 
@@ -167,7 +180,7 @@ class _Functions:
 
 
 def _leading_dtype(inputs: Sequence[Any]) -> str | None:
-    """Return the dtype that numbers among the inputs take: that of the first value, a varying setting (shape ()) last."""
+    """Return the dtype that numbers among the inputs take: that of the first value, a shape () last."""
     found = None
     for v in inputs:
         if isinstance(v, Value):

@@ -1,14 +1,18 @@
 """What an operator is: one class, registered by `@op(name, aliases...)`.  Nothing else lists operators.
 
 Kinds, by base class:
-    Map       element by element: a functor of include/cymx/map.h; inputs broadcast; the fuse pass joins neighbours into one step
+    Map       element by element: a functor of include/cymx/map.h; inputs broadcast; the fuse pass joins neighbours into
+    one step
     Kernel    one kernel row of csrc/kernels, filled by `launch`
     View      the output is the input's memory under another shape
     Composed  a body in terms of other operators; lowered, differentiated and fused like a user's graph
 
-A class states: a docstring with shapes, `inputs`, settings (annotated Params), `shape` and `dtype` rules (see _shapes.py), and its gradient:
-`grad(p, *dys, *inputs, *outputs)` returns an entry or None for each input; `grad = None` says that there is none.  A Composed operator without a `grad`
-is differentiated through its body.  A setting called shape or dtype is declared as `shape_`, `dtype_`, since the rules have those names.  Called by: every module of ops/, the passes, symbol and ndarray.
+A class states: a docstring with shapes, `inputs`, settings (annotated Params), `shape` and `dtype` rules (see
+_shapes.py), and its gradient:
+`grad(p, *dys, *inputs, *outputs)` returns an entry or None for each input; `grad = None` says that there is none.
+A Composed operator without a `grad`
+is differentiated through its body.  A setting called shape or dtype is declared as `shape_`, `dtype_`, since the rules
+have those names.  Called by: every module of ops/, the passes, symbol and ndarray.
 """
 
 from collections.abc import Sequence
@@ -22,7 +26,8 @@ REGISTRY: dict[str, type["Op"]] = {}
 
 
 class Launch(NamedTuple):
-    """How a Kernel operator fills its kernel: row name, flat parameters (ints and floats), scratch bytes, Philox counters used.
+    """How a Kernel operator fills its kernel: row name, flat parameters (ints and floats), scratch bytes, Philox
+    counters used.
 
     in_shapes and out_shapes stand in for the entries' own where the kernel wants another view of the same memory.
     """
@@ -132,7 +137,9 @@ def op(name: str, *aliases: str):
         cls.params = {k: declared[k] for k in (*cls.positional, *(k for k in declared if k not in cls.positional))}
         for word in (name, *aliases):
             if word in REGISTRY:
-                raise MXNetError(f"operator {word} is registered twice: {REGISTRY[word].__qualname__} and {cls.__qualname__}")
+                raise MXNetError(
+                    f"operator {word} is registered twice: {REGISTRY[word].__qualname__} and {cls.__qualname__}"
+                )
             REGISTRY[word] = cls
         missing = _missing(cls)
         if missing:

@@ -20,7 +20,7 @@ class Binary(Map):
 
 
 def _zero_grad(p, dy, x, y, out):
-    return x * 0, y * 0
+    return None, None
 
 
 def _broadcast_grad(partials):
@@ -63,10 +63,11 @@ def _with_number(cls, names, text, order):
     op(*names)(WithNumber)
 
 
-def _binary(name, functor, text, partials=None, dtypes=NUMBERS, aliases=()):
+def _binary(name, functor, text, partials=None, dtypes=NUMBERS, aliases=(), floating=False):
     """Register a broadcasting operator out = functor(x, y); without partials its gradient is zero."""
     members = {
         "functor": functor,
+        "floating": floating,
         "dtype": same(dtypes),
         "grad": _broadcast_grad(partials) if partials else _zero_grad,
         "__doc__": f"out = {text}.   lhs, rhs (shapes that broadcast) -> output (their broadcast shape), all of one dtype.",
@@ -96,8 +97,8 @@ def _mod(p, dy, x, y, out):
 
 
 def _power(p, dy, x, y, out):
-    # The second needs x > 0; where x is 0 the power does not depend on y.
-    return dy * y * F.power(x, y - 1), dy * F.log(F.maximum(x, 1e-37)) * out
+    # Where the power is 0 it does not depend on y, though log x is infinite there.
+    return dy * y * F.power(x, y - 1), F.where3(out, dy * F.log(x) * out, 0)
 
 
 def _maximum(p, dy, x, y, out):
@@ -155,7 +156,7 @@ Minimum = _forms(
     ("_minimum_scalar", "_MinimumScalar"),
 )
 Hypot = _forms(
-    _binary("broadcast_hypot", "hypot", "(x**2 + y**2)**(1/2)", _hypot, dtypes=FLOATS),
+    _binary("broadcast_hypot", "hypot", "(x**2 + y**2)**(1/2)", _hypot, floating=True),
     ("_hypot", "_Hypot"),
     ("_hypot_scalar", "_HypotScalar"),
 )

@@ -1,4 +1,6 @@
-"""Elementwise operators of one input, casts and views."""
+"""Elementwise operators of one input, casts and views; trig.py has the trigonometric ones."""
+
+import numpy as np
 
 from ._build import F, cast
 from ._def import Composed, Map, View, op
@@ -17,6 +19,11 @@ class FloatUnary(Unary):
     """The base of those whose functor knows floating types only."""
 
     floating = True
+
+
+def _zero(p, dy, x, y):
+    """Let no gradient flow: it is 0 wherever it exists, whatever flows in."""
+    return (None,)
 
 
 @op("_copy", "identity")
@@ -55,18 +62,14 @@ class Sign(Unary):
 
     functor = "sign"
 
-    def grad(p, dy, x, y):
-        return (dy * 0,)
+    grad = _zero
 
 
 def _rounding(name, functor, text):
     """Register an operator whose gradient is zero almost everywhere."""
-
-    def grad(p, dy, x, y):
-        return (dy * 0,)
-
     doc = f"y = {text}.   data (any) -> output (same).   Its gradient is zero."
-    return op(name)(type(name.capitalize(), (Unary,), {"functor": functor, "grad": grad, "__doc__": doc, "__module__": __name__}))
+    members = {"functor": functor, "grad": _zero, "__doc__": doc, "__module__": __name__}
+    return op(name)(type(name.capitalize(), (Unary,), members))
 
 
 Round = _rounding("round", "round", "x rounded to the nearest integer, halves away from zero")
@@ -144,7 +147,8 @@ class Expm1(FloatUnary):
     functor = "expm1"
 
     def grad(p, dy, x, y):
-        return (dy * (y + 1),)
+        # Not y + 1, which loses all digits where x is far below 0.
+        return (dy * F.exp(x),)
 
 
 @op("log")
@@ -185,146 +189,6 @@ class Log1p(FloatUnary):
 
     def grad(p, dy, x, y):
         return (dy / (x + 1),)
-
-
-@op("sin")
-class Sin(FloatUnary):
-    """y = sin x, x in radians.   data (any) -> output (same)."""
-
-    functor = "sin"
-
-    def grad(p, dy, x, y):
-        return (dy * F.cos(x),)
-
-
-@op("cos")
-class Cos(FloatUnary):
-    """y = cos x, x in radians.   data (any) -> output (same)."""
-
-    functor = "cos"
-
-    def grad(p, dy, x, y):
-        return (-(dy * F.sin(x)),)
-
-
-@op("tan")
-class Tan(FloatUnary):
-    """y = tan x, x in radians.   data (any) -> output (same)."""
-
-    functor = "tan"
-
-    def grad(p, dy, x, y):
-        return (dy * (y * y + 1),)
-
-
-@op("arcsin")
-class Arcsin(FloatUnary):
-    """y = arcsin x in radians.   data (any) -> output (same)."""
-
-    functor = "arcsin"
-
-    def grad(p, dy, x, y):
-        return (dy * F.rsqrt(1 - x * x),)
-
-
-@op("arccos")
-class Arccos(FloatUnary):
-    """y = arccos x in radians.   data (any) -> output (same)."""
-
-    functor = "arccos"
-
-    def grad(p, dy, x, y):
-        return (-(dy * F.rsqrt(1 - x * x)),)
-
-
-@op("arctan")
-class Arctan(FloatUnary):
-    """y = arctan x in radians.   data (any) -> output (same)."""
-
-    functor = "arctan"
-
-    def grad(p, dy, x, y):
-        return (dy / (x * x + 1),)
-
-
-@op("sinh")
-class Sinh(FloatUnary):
-    """y = the hyperbolic sine of x.   data (any) -> output (same)."""
-
-    functor = "sinh"
-
-    def grad(p, dy, x, y):
-        return (dy * F.cosh(x),)
-
-
-@op("cosh")
-class Cosh(FloatUnary):
-    """y = the hyperbolic cosine of x.   data (any) -> output (same)."""
-
-    functor = "cosh"
-
-    def grad(p, dy, x, y):
-        return (dy * F.sinh(x),)
-
-
-@op("tanh")
-class Tanh(FloatUnary):
-    """y = the hyperbolic tangent of x.   data (any) -> output (same)."""
-
-    functor = "tanh"
-
-    def grad(p, dy, x, y):
-        return (dy * (1 - y * y),)
-
-
-@op("arcsinh")
-class Arcsinh(FloatUnary):
-    """y = the inverse hyperbolic sine of x.   data (any) -> output (same)."""
-
-    functor = "arcsinh"
-
-    def grad(p, dy, x, y):
-        return (dy * F.rsqrt(x * x + 1),)
-
-
-@op("arccosh")
-class Arccosh(FloatUnary):
-    """y = the inverse hyperbolic cosine of x.   data (any) -> output (same)."""
-
-    functor = "arccosh"
-
-    def grad(p, dy, x, y):
-        return (dy * F.rsqrt(x * x - 1),)
-
-
-@op("arctanh")
-class Arctanh(FloatUnary):
-    """y = the inverse hyperbolic tangent of x.   data (any) -> output (same)."""
-
-    functor = "arctanh"
-
-    def grad(p, dy, x, y):
-        return (dy / (1 - x * x),)
-
-
-@op("degrees")
-class Degrees(FloatUnary):
-    """y = x radians in degrees.   data (any) -> output (same)."""
-
-    functor = "degrees"
-
-    def grad(p, dy, x, y):
-        return (dy * 57.29577951308232,)
-
-
-@op("radians")
-class Radians(FloatUnary):
-    """y = x degrees in radians.   data (any) -> output (same)."""
-
-    functor = "radians"
-
-    def grad(p, dy, x, y):
-        return (dy * 0.017453292519943295,)
 
 
 @op("reciprocal")
@@ -396,7 +260,7 @@ class Sigmoid(FloatUnary):
 
 @op("hard_sigmoid")
 class HardSigmoid(Composed):
-    """y = min(1, max(0, alpha x + beta)).   data (any) -> output (same)."""
+    """y = min(1, max(0, alpha x + beta)).   data (any) -> output (same).   Its gradient at the corners is 0."""
 
     shape, dtype = all_same, same(FLOATS)
     alpha: float = Param(0.2)
@@ -404,6 +268,9 @@ class HardSigmoid(Composed):
 
     def compose(p, x):
         return F.clip(x * p.alpha + p.beta, a_min=0.0, a_max=1.0)
+
+    def grad(p, dy, x, y):
+        return (dy * p.alpha * F.greater(y, 0) * F.lesser(y, 1),)
 
 
 @op("relu")
@@ -442,23 +309,25 @@ class LogicalNot(Unary):
 
     functor, dtype = "logical_not", same(ALL)
 
-    def grad(p, dy, x, y):
-        return (dy * 0,)
+    grad = _zero
 
 
 @op("clip")
 class Clip(Unary):
-    """y = x limited to [a_min, a_max].   data (any) -> output (same)."""
+    """y = x limited to [a_min, a_max], first from above.   data (any) -> output (same).   Its gradient at the limits is 1."""
 
     functor = "clip"
     a_min: float = Param()
     a_max: float = Param()
 
-    def constants(p):
-        return (p.a_min, p.a_max)
+    def constants(p, dtype):
+        if dtype in FLOATS:
+            return (p.a_min, p.a_max)
+        least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
+        return tuple(int(min(max(limit, least), most)) for limit in (p.a_min, p.a_max))
 
     def grad(p, dy, x, y):
-        return (dy * F.greater_equal(x, p.a_min) * F.lesser_equal(x, p.a_max),)
+        return (F.where3(F.logical_or(F.lesser(x, p.a_min), F.greater(x, p.a_max)), 0, dy),)
 
 
 @op("smooth_l1")
@@ -468,7 +337,7 @@ class SmoothL1(FloatUnary):
     functor = "smooth_l1"
     scalar: float = Param(1.0)
 
-    def constants(p):
+    def constants(p, dtype):
         return (p.scalar,)
 
     def grad(p, dy, x, y):
@@ -482,7 +351,7 @@ class SmoothL1Grad(FloatUnary):
     functor = "smooth_l1_grad"
     scalar: float = Param(1.0)
 
-    def constants(p):
+    def constants(p, dtype):
         return (p.scalar,)
 
 

@@ -1,4 +1,5 @@
-"""A row: one operator on one set of inputs and settings, with its reference.  It drives every generic test in tests/ops and its benchmark.
+"""A row: one operator on one set of inputs and settings, with its reference.  It drives every generic test in tests/ops
+and its benchmark.
 
     Row("exp", [(3, 4)], ref=np.exp)
     Row("FullyConnected", [(5, 6), (4, 6), (4,)], dict(num_hidden=4), ref=lambda x, w, b, **_: x @ w.T + b)
@@ -21,8 +22,10 @@ class Row:
     op: its name.   inputs: arrays, or shapes to be filled with draws from `low` to `high`.   params: its settings.
     ref(*inputs, **params): the expected output, or a tuple of them, computed in float64 where inputs are floating.
     expect: the expected outputs themselves, e.g. values recorded from MXNet 1.9.1, instead of ref.
-    dtypes: those to run; the first is the one of gradient and path tests.   wrt: the inputs whose gradients are compared with finite differences.
-    tol: relative and absolute tolerance in float32.   train: run in training mode.   states: the expected auxiliary states after a run.
+    dtypes: those to run; the first is the one of gradient and path tests.   wrt: the inputs whose gradients are
+    compared with finite differences.
+    tol: relative and absolute tolerance in float32.   train: run in training mode.   states: the expected auxiliary
+    states after a run.
     """
 
     op: str

@@ -57,7 +57,7 @@ UNARY = {
     "abs": (NUMERIC, np.abs),
     "sign": (NUMERIC, lambda x: (x > 0) * 1 - (x < 0)),
     "round": (NUMERIC, whole(lambda x: np.trunc(x + np.copysign(0.5, x)))),
-    "rint": (NUMERIC, whole(np.rint)),
+    "rint": (NUMERIC, whole(lambda x: np.ceil(x - x.dtype.type(0.5)))),
     "ceil": (NUMERIC, whole(np.ceil)),
     "floor": (NUMERIC, whole(np.floor)),
     "trunc": (NUMERIC, whole(np.trunc)),
@@ -131,7 +131,7 @@ BINARY = {
 }
 TERNARY = {
     "where": (ALL, lambda c, x, y: np.where(c != 0, x, y)),
-    "clip": (NUMERIC, lambda x, low, high: np.where(x < low, low, np.where(x > high, high, x))),
+    "clip": (NUMERIC, lambda x, low, high: np.where(x > high, high, np.where(x < low, low, x))),
     "muladd": (NUMERIC, lambda x, y, z: x * y + z),
 }
 ROWS = [(name, n, *row) for n, table in ((1, UNARY), (2, BINARY), (3, TERNARY)) for name, row in table.items()]

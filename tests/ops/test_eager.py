@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from ops._run import assert_close, aux_names, differentiable, graph_of, rows_where
 
 import cymx as mx
-from ops._run import assert_close, aux_names, differentiable, graph_of, rows_where
 
 
 def _function(row, module):

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from ops._run import Program, as_wide, assert_close, aux_names, expected, is_random, outputs_of, rows_where, tolerance
 
 

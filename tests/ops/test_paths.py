@@ -2,9 +2,9 @@
 
 import pytest
 from cases import ROWS
+from ops._run import ALL_OPTIONS, Options, Program, as_wide, assert_close, differentiable, rows_where
 
 from cymx import _ops, random
-from ops._run import ALL_OPTIONS, Options, Program, as_wide, assert_close, differentiable, rows_where
 
 
 def _results(row, options=Options()):

@@ -1,13 +1,13 @@
 """The registry and the rows cover each other: no operator without a row, no row without an operator."""
 
 from cases import ROWS
+from ops._run import differentiable, graph_of
 
 from cymx.compiler.gradient import gradient
 from cymx.compiler.lower import lower
 from cymx.ir import Type
 from cymx.ops import REGISTRY, find
 from cymx.ops._build import OwnGradient, Value, scope, variable
-from ops._run import differentiable, graph_of
 
 
 def _reached(row):

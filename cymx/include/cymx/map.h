@@ -92,7 +92,7 @@ constexpr u32 FLOATING = 1u << 0 | 1u << 1, NUMERIC = FLOATING | 1u << 3 | 1u <<
 
 #define CYMX_TERNARY_LIST(F)                 \
     F(where, ALL, x != T(0) ? y : z)         \
-    F(clip, NUMERIC, x<y ? y : x> z ? z : x) \
+    F(clip, NUMERIC, x > z ? z : x < y ? y : x) \
     F(muladd, NUMERIC, wrap(x) * wrap(y) + wrap(z))
 
 #define CYMX_FUNCTOR_LIST(F) CYMX_UNARY_LIST(F) CYMX_BINARY_LIST(F) CYMX_TERNARY_LIST(F)

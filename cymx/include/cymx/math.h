@@ -39,11 +39,18 @@ CYMX_LIBM_2(fmod, fmod);
 CYMX_LIBM_1(floor, floor);
 CYMX_LIBM_1(ceil, ceil);
 CYMX_LIBM_1(trunc, trunc);
-CYMX_LIBM_1(rint, rint);
 
 // Rounds halves away from zero; 0.49999997 and not 0.5, or the number just below a half would go up.
 CYMX_FN float round(float x) { return trunc(x + copysign(0.49999997f, x)); }
 CYMX_FN double round(double x) { return trunc(x + copysign(0.49999999999999994, x)); }
+
+// Rounds halves down.
+template <class T> CYMX_FN T rint_floating(T x) {
+    T low = floor(x);
+    return x - low > T(0.5) ? ceil(x) : low;
+}
+CYMX_FN float rint(float x) { return rint_floating(x); }
+CYMX_FN double rint(double x) { return rint_floating(x); }
 
 // Integers are whole already.
 template <class T> CYMX_FN T floor(T x) { return x; }
