@@ -114,10 +114,12 @@ def _own_outputs(graph: Graph, n_out: int) -> Graph:
     copied.
 
     Constants that feed a kernel or a view are written out as well: only Map steps take them as they are.
+    States that forward changes are kept as they were for backward.
     What follows the first n_out outputs are gradients: they are written when backward runs, even where nothing is
     computed.
     """
     taken: set[Entry] = set()
+    changed = {v for v, e in graph.updates.items() if not e.node.backward}
 
     def written_out(entry: Entry, backward: bool) -> Entry:
         with scope("copy", train=False, backward=backward):
@@ -128,6 +130,8 @@ def _own_outputs(graph: Graph, n_out: int) -> Graph:
             return (Entry(node),)
         if not issubclass(node.op, Map):
             inputs = tuple(written_out(e, node.backward) if e.node.op is CONSTANT else e for e in inputs)
+        if node.backward:
+            inputs = tuple(written_out(e, False) if not e.node.backward and stored(e).node in changed else e for e in inputs)
         made = Node(node.op, node.name, inputs, node.params, node.attrs, node.types, node.backward)
         return tuple(Entry(made, i) for i in range(len(made.types)))
 
