@@ -1,4 +1,7 @@
-"""Build the two extensions: the engine, and the operators with every instruction set inside.  Metadata is in pyproject.toml."""
+"""Build the two extensions: the engine, and the operators with every instruction set inside.
+
+Metadata is in pyproject.toml.
+"""
 
 import os
 import platform
@@ -11,21 +14,29 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 
-
 def onednn_headers():
-    """Return the folder of oneDNN's headers, wherever its wheel was installed (an isolated build has a place of its own)."""
+    """Return the folder of oneDNN's headers, wherever its wheel was installed (an isolated build has a place of its
+    own).
+    """
     try:
         files = metadata.files("onednn-devel-cpu-gomp") or []
     except metadata.PackageNotFoundError:
         return []
-    return sorted({str(Path(f.locate()).resolve().parent) for f in files if f.name == "dnnl.h" and "oneapi" not in f.parts})
+    return sorted(
+        {str(Path(f.locate()).resolve().parent) for f in files if f.name == "dnnl.h" and "oneapi" not in f.parts}
+    )
 
 
 X86 = platform.machine() in ("x86_64", "AMD64")
 ISAS = {"v2": "-march=x86-64-v2", "v3": "-march=x86-64-v3", "v4": "-march=x86-64-v4"} if X86 else {"base": ""}
 # Without the first two, g++ vectorizes no loop that holds a floating comparison.  Never -ffast-math: linking with it
 # turns on flush-to-zero for the whole Python process.
-KERNEL_FLAGS = ["-fno-trapping-math", "-fno-math-errno", "-fno-exceptions", *(["-mprefer-vector-width=512"] if X86 else [])]
+KERNEL_FLAGS = [
+    "-fno-trapping-math",
+    "-fno-math-errno",
+    "-fno-exceptions",
+    *(["-mprefer-vector-width=512"] if X86 else []),
+]
 COMMON_FLAGS = ["-std=c++17", "-O3", "-g0", "-fopenmp", "-fvisibility=hidden", "-Wall", "-Wno-unknown-pragmas"]
 INCLUDES = ["csrc", "cymx/include", *onednn_headers()]
 HEADERS = sorted(str(p) for d in ("csrc", "cymx/include") for p in Path(d).rglob("*.h"))
@@ -49,7 +60,10 @@ class BuildExt(build_ext):
     """build_ext that compiles the kernels once for each instruction set, as many files at a time as there are cores."""
 
     def build_extension(self, ext):
-        """Compile all C++ of one extension in parallel; each instruction set in a folder of its own, or setuptools would share objects."""
+        """Compile all C++ of one extension in parallel;
+
+        each instruction set in a folder of its own, or setuptools would share objects.
+        """
         newest_header = max(Path(h).stat().st_mtime for h in HEADERS)
         jobs = [(s, COMMON_FLAGS, "common") for s in ext.sources if s.startswith("csrc")]
         if ext.name == "cymx._ops":
@@ -61,11 +75,17 @@ class BuildExt(build_ext):
             source, flags, folder = job
             out = Path(self.build_temp, folder)
             target = out / self.compiler.object_filenames([source])[0]
-            if not self.force and target.exists() and target.stat().st_mtime > max(newest_header, Path(source).stat().st_mtime):
+            if (
+                not self.force
+                and target.exists()
+                and target.stat().st_mtime > max(newest_header, Path(source).stat().st_mtime)
+            ):
                 return str(target)
             return self.compiler.compile([source], str(out), include_dirs=ext.include_dirs, extra_postargs=flags)[0]
 
-        with ThreadPoolExecutor(self.parallel if isinstance(self.parallel, int) and self.parallel > 1 else os.cpu_count()) as pool:
+        with ThreadPoolExecutor(
+            self.parallel if isinstance(self.parallel, int) and self.parallel > 1 else os.cpu_count()
+        ) as pool:
             ext.extra_objects = list(pool.map(build, jobs))
         ext.sources = [s for s in ext.sources if not s.startswith("csrc")]
         super().build_extension(ext)
@@ -79,7 +99,13 @@ setup(
             extension("_eager", []),
             extension("_ops", map(str, Path("csrc").glob("*.cpp"))),
         ],
-        compiler_directives={"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True, "embedsignature": True},
+        compiler_directives={
+            "language_level": 3,
+            "boundscheck": False,
+            "wraparound": False,
+            "cdivision": True,
+            "embedsignature": True,
+        },
         include_path=["."],
         build_dir="build/cython",
     ),

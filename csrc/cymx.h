@@ -15,7 +15,14 @@ enum { CYMX_MAX_NDIM = 8 };
 
 /* MXNet's own type flags: they are what .params files hold. */
 typedef enum cymx_dtype {
-    CYMX_FLOAT32 = 0, CYMX_FLOAT64 = 1, CYMX_FLOAT16 = 2, CYMX_UINT8 = 3, CYMX_INT32 = 4, CYMX_INT8 = 5, CYMX_INT64 = 6, CYMX_BOOL = 7,
+    CYMX_FLOAT32 = 0,
+    CYMX_FLOAT64 = 1,
+    CYMX_FLOAT16 = 2,
+    CYMX_UINT8 = 3,
+    CYMX_INT32 = 4,
+    CYMX_INT8 = 5,
+    CYMX_INT64 = 6,
+    CYMX_BOOL = 7,
     CYMX_BFLOAT16 = 12
 } cymx_dtype;
 

@@ -4,7 +4,15 @@ It waits and copies in the engine's order; it launches nothing.  Called by: _ops
 """
 
 cimport cython
-from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS,
+    PyBUF_FORMAT,
+    PyBUF_ND,
+    PyBUF_STRIDES,
+    PyBUF_WRITABLE,
+    PyBuffer_Release,
+    PyObject_GetBuffer,
+)
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport int32_t, int64_t, intptr_t
 from libc.stdlib cimport free, malloc
@@ -124,11 +132,15 @@ cdef class Array:
         return 0
 
     def view(self, tuple shape, int64_t offset=0):
-        """Return an array of the same class on the same memory, `offset` elements from this one's start.  Raises ArgumentError outside it."""
+        """Return an array of the same class on the same memory, `offset` elements from this one's start.
+
+        Raises ArgumentError outside it.
+        """
         cdef Array other = type(self).__new__(type(self))
         other.describe(shape, self.t.dtype)
         if offset < 0 or offset + other.n_elements > self.n_elements:
-            raise ArgumentError(f"a view of shape {shape} at element {offset} does not lie inside an array of shape {self.cached_shape}")
+            raise ArgumentError(
+                f"a view of shape {shape} at element {offset} does not lie inside an array of {self.cached_shape}")
         other.share(self.ptr, <char *>self.t.data - <char *>self.ptr.data + offset * ITEM_BYTES[self.t.dtype])
         other.readonly = self.readonly
         return other
@@ -185,7 +197,8 @@ cdef class Array:
         """Tell whether two arrays share memory."""
         cdef char *a = <char *>self.t.data
         cdef char *b = <char *>other.t.data
-        return a < b + other.n_elements * ITEM_BYTES[other.t.dtype] and b < a + self.n_elements * ITEM_BYTES[self.t.dtype]
+        return (
+            a < b + other.n_elements * ITEM_BYTES[other.t.dtype] and b < a + self.n_elements * ITEM_BYTES[self.t.dtype])
 
     def wait_to_read(self):
         """Wait until all pending writes are done.  Raises the error that the last one left."""
@@ -196,7 +209,10 @@ cdef class Array:
         self.buffer.wait_to_write()
 
     def read(self):
-        """Return the elements as a new NumPy array.  Waits for pending writes; raises the error that the last one left."""
+        """Return the elements as a new NumPy array.
+
+        Waits for pending writes; raises the error that the last one left.
+        """
         self.buffer.wait_to_read()
         result = np.empty(self.cached_shape, NUMPY_DTYPES[DTYPE_NAMES[self.t.dtype]])
         cdef void *data = <void *><intptr_t>result.ctypes.data
@@ -207,14 +223,17 @@ cdef class Array:
         return result
 
     def write(self, source):
-        """Copy in the bytes of a C-contiguous object of the same size.  Waits for pending users; clears an earlier error of the whole array."""
-        cdef WriteTask *task
+        """Copy in the bytes of a C-contiguous object of the same size.
+
+        Waits for pending users; clears an earlier error of the whole array.
+        """
         cdef Py_buffer view
         cdef int64_t n = self.n_elements * ITEM_BYTES[self.t.dtype]
         PyObject_GetBuffer(source, &view, PyBUF_C_CONTIGUOUS)
         try:
             if view.len != n:
-                raise ArgumentError(f"write: {view.len} bytes came, expected {n} for shape {self.cached_shape} of {self.dtype_name}")
+                raise ArgumentError(
+                    f"write: {view.len} bytes came, expected {n} for shape {self.cached_shape} of {self.dtype_name}")
             self.copy_in(view.buf, n)
         finally:
             PyBuffer_Release(&view)

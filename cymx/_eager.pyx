@@ -1,6 +1,8 @@
-"""Arithmetic of arrays of one shape, and of arrays and numbers, with no Python frame between the operator and the kernel.
+"""Arithmetic of arrays of one shape, and of arrays and numbers, with no Python frame between the operator and the
+kernel.
 
-EagerArray, the base of NDArray, has Python's operators.  What is simple (one class, dtype, shape and context; a number beside a floating array) runs here
+EagerArray, the base of NDArray, has Python's operators.  What is simple (one class, dtype, shape and context; a number
+beside a floating array) runs here
 as a program of one functor; the rest goes to the functions that `ndarray` puts into `general`.  Called by: ndarray.
 """
 
@@ -29,7 +31,8 @@ cdef extern from "Python.h":
 # Below this many elements a task may run in the calling thread: about 100 us on one core.
 cdef int64_t SMALL = 131072
 
-# What `ndarray` answers with where the fast way does not apply: name -> function(lhs, rhs), and name_in_place -> function(self, other).
+# What `ndarray` answers with where the fast way does not apply: name -> function(lhs, rhs), and name_in_place ->
+# function(self, other).
 general = {}
 
 cdef tuple NO_ARGUMENTS = ()
@@ -52,10 +55,11 @@ cdef enum:
 
 cdef int64_t FUNCTORS[N_OPERATORS]
 NAMES = (
-    "add", "subtract", "multiply", "divide", "modulo", "power", "equal", "not_equal", "greater", "greater_equal", "lesser", "lesser_equal",
+    "add", "subtract", "multiply", "divide", "modulo", "power",
+    "equal", "not_equal", "greater", "greater_equal", "lesser", "lesser_equal",
 )
 for _i, _name in enumerate(
-    ("add", "sub", "mul", "div", "mod", "power", "equal", "not_equal", "greater", "greater_equal", "lesser", "lesser_equal")
+    ("add", "sub", "mul", "div", "mod", "power", *NAMES[6:])
 ):
     FUNCTORS[<int>_i] = functor(_name)
 
@@ -113,7 +117,8 @@ cdef int launch(int which, Array lhs, Array rhs, const double *number, bint numb
     else:
         words[0], words[1] = dtype, (<const int64_t *>number)[0]
         words += 2
-    words[0], words[1], words[2], words[3], words[4], words[5] = FUNCTORS[which], dtype, number_first, not number_first, -1, 2
+    words[0], words[1], words[2], words[3] = FUNCTORS[which], dtype, number_first, not number_first
+    words[4], words[5] = -1, 2
     arg.n_words = words + 6 - arg.words
     memset(&task, 0, sizeof(task))
     reads[0], task.n_reads = lhs.ptr, n_in
@@ -155,7 +160,10 @@ cdef inline bint alike(Array x, Array y) noexcept:
 
 cdef inline bint takes_number(Array x, object number) noexcept:
     # A number beside an integer array is cut off, which the general way knows; large integers are exact there as well.
-    return x.t.dtype in (CYMX_FLOAT32, CYMX_FLOAT64, CYMX_FLOAT16, CYMX_BFLOAT16) and (type(number) is float or type(number) is int)
+    return (
+        x.t.dtype in (CYMX_FLOAT32, CYMX_FLOAT64, CYMX_FLOAT16, CYMX_BFLOAT16)
+        and (type(number) is float or type(number) is int)
+    )
 
 
 cdef inline Array fresh(Array x):

@@ -1,6 +1,7 @@
 """The door: everything that launches on the CPU.
 
-Plan holds compiled steps and pushes runs of them to the engine.  `launch` runs one kernel at once on NumPy arrays, for tests.
+Plan holds compiled steps and pushes runs of them to the engine.  `launch` runs one kernel at once on NumPy arrays, for
+tests.
 Holds no state but the choice of instruction set.  Called by: compiler/plan, ndarray, executor.
 """
 
@@ -40,11 +41,13 @@ cdef extern from "plan.h" nogil:
     void cymx_plan_retain(cymx_plan *plan)
     void cymx_plan_release(cymx_plan *plan)
     void cymx_plan_add(
-        cymx_plan *plan, cymx_kernel kernel, const char *label, const cymx_operand *operands, int32_t n_in, int32_t n_out,
+        cymx_plan *plan, cymx_kernel kernel, const char *label, const cymx_operand *operands, int32_t n_in, int32_t
+        n_out,
         const void *params, int64_t params_bytes, int32_t scratch_slot, int64_t scratch_offset, uint64_t n_random)
     uint64_t cymx_plan_n_random(const cymx_plan *plan, int32_t start, int32_t stop)
     int cymx_plan_run(
-        const cymx_plan *plan, int32_t start, int32_t stop, void **slots, uint64_t seed, uint64_t counter, cymx_error *err)
+        const cymx_plan *plan, int32_t start, int32_t stop, void **slots, uint64_t seed, uint64_t counter, cymx_error
+        *err)
 
 cdef extern from "dispatch.h" nogil:
     int cymx_isa_select(const char *name, cymx_error *err)
@@ -59,7 +62,8 @@ cdef extern from "onednn.h" nogil:
     int cymx_onednn_enabled()
 
 
-# Below this much work (nanoseconds on one core, see compiler/plan.py) a run may take place in the calling thread: a worker takes 5 to 20 us to wake,
+# Below this much work (nanoseconds on one core, see compiler/plan.py) a run may take place in the calling thread: a
+# worker takes 5 to 20 us to wake,
 # and then shares the cores with the thread that woke it.
 cdef int64_t SMALL_WORK = 500000
 
@@ -77,7 +81,10 @@ def supported_isas():
 
 
 def select_isa(name):
-    """Use the kernels of one instruction set ('' for the best) in plans made from now on.  Raises MXNetError for one that cannot run here."""
+    """Use the kernels of one instruction set ('' for the best) in plans made from now on.
+
+    Raises MXNetError for one that cannot run here.
+    """
     cdef cymx_error err
     global _map_kernel
     if cymx_isa_select(name.encode(), &err):
@@ -181,7 +188,8 @@ cdef int fill_tensor(cymx_tensor *tensor, shape, dtype) except -1:
 cdef class Plan:
     """Compiled steps on numbered slots: bound arrays first, the arena last.  Immutable; may be run by many threads.
 
-    steps: (kernel, label, inputs, outputs, params, scratch offset or None, n_random, work) with operands (slot, offset in bytes, shape, dtype).
+    steps: (kernel, label, inputs, outputs, params, scratch offset or None, n_random, work) with operands (slot, offset
+    in bytes, shape, dtype).
     n_arrays: the number of bound arrays.   split: the number of forward steps.
     """
 
@@ -225,7 +233,8 @@ cdef class Plan:
                 operands[i].slot, operands[i].offset = slot, offset
                 i += 1
             cymx_plan_add(
-                self.ptr, find_kernel(kernel), label.encode(), operands, len(inputs), len(outputs), <const char *>block, len(block),
+                self.ptr, find_kernel(kernel), label.encode(), operands, len(inputs), len(outputs),
+                <const char *>block, len(block),
                 -1 if scratch is None else self.n_arrays, 0 if scratch is None else scratch, n_random)
         finally:
             free(operands)
@@ -317,8 +326,12 @@ cdef class Plan:
 
 # ---- one kernel, at once ----
 
-def launch(str name, list inputs, list outputs, params=(), uint64_t seed=0, uint64_t counter=0, int64_t scratch_bytes=0):
-    """Run kernel `name` on NumPy arrays in the calling thread.  params: integers and floats of the kernel's block, in order.  Raises MXNetError."""
+def launch(
+        str name, list inputs, list outputs, params=(), uint64_t seed=0, uint64_t counter=0, int64_t scratch_bytes=0):
+    """Run kernel `name` on NumPy arrays in the calling thread.
+
+    params: integers and floats of the kernel's block, in order.  Raises MXNetError.
+    """
     cdef cymx_kernel kernel = find_kernel(name)
     cdef cymx_tensor *tensors = <cymx_tensor *>malloc(sizeof(cymx_tensor) * (len(inputs) + len(outputs) + 1))
     cdef bytes block = pack_params(params)

@@ -61,7 +61,8 @@ def dtype_name(dtype) -> str:
 class Context:
     """Name a device: ``Context('cpu', 0)``.  As a ``with`` block it is the default of what is created inside.
 
-    Devices are 'cpu', 'gpu', 'cpu_pinned' and 'cpu_shared'; contexts with different ids are distinct even where they share memory.
+    Devices are 'cpu', 'gpu', 'cpu_pinned' and 'cpu_shared'; contexts with different ids are distinct even where they
+    share memory.
     """
 
     devtype2str = {1: "cpu", 2: "gpu", 3: "cpu_pinned", 5: "cpu_shared"}
@@ -72,7 +73,8 @@ class Context:
 
     def __init__(self, device_type, device_id: int = 0):
         if isinstance(device_type, Context):
-            self.device_typeid, self.device_id = device_type.device_typeid, device_type.device_id
+            self.device_typeid: int = device_type.device_typeid
+            self.device_id: int = device_type.device_id
         else:
             if device_type not in self.devstr2type:
                 raise ArgumentError(f"Context: device type {device_type!r} is not one of {', '.join(self.devstr2type)}")

@@ -1,6 +1,8 @@
-"""The only reader of environment variables and of the places where libraries lie.  Imports base alone; read by whoever needs a setting.
+"""The only reader of environment variables and of the places where libraries lie.  Imports base alone; read by whoever
+needs a setting.
 
-CYMX_ISA            x86-64-v2, x86-64-v3 or x86-64-v4: the instruction set of the CPU kernels (default: the best of this machine)
+CYMX_ISA            x86-64-v2, x86-64-v3 or x86-64-v4: the instruction set of the CPU kernels (default: the best of this
+machine)
 CYMX_ONEDNN         0 switches oneDNN off and the portable kernels on (default 1)
 MXNET_ENGINE_TYPE   NaiveEngine runs every task at once in the calling thread (default ThreadedEnginePerDevice)
 """

@@ -1,6 +1,8 @@
-"""The graph: nodes, entries and graphs, frozen.  Built by symbol and by the passes of compiler/, which turn one graph into another.
+"""The graph: nodes, entries and graphs, frozen.  Built by symbol and by the passes of compiler/, which turn one graph
+into another.
 
-A node without an operator is a variable.  A node as the user writes it is untyped; lowering gives every node the types of its outputs.
+A node without an operator is a variable.  A node as the user writes it is untyped; lowering gives every node the types
+of its outputs.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,7 +13,10 @@ Shape = tuple[int, ...]
 
 
 class Type(NamedTuple):
-    """What an entry holds: its shape and the name of its dtype.  An unknown dimension is -1; an unknown shape or dtype is None."""
+    """What an entry holds: its shape and the name of its dtype.
+
+    An unknown dimension is -1; an unknown shape or dtype is None.
+    """
 
     shape: Any
     dtype: Any
@@ -24,7 +29,7 @@ class Entry(NamedTuple):
     """Output `index` of a node."""
 
     node: "Node"
-    index: int = 0
+    index: int = 0  # type: ignore[assignment]
 
     @property
     def type(self) -> Type:
@@ -127,7 +132,9 @@ def numbered(nodes: Sequence[Node]) -> dict[Node, str]:
 
 
 def rewrite(graph: Graph, visit: Callable[[Node, tuple[Entry, ...]], Sequence[Entry]]) -> Graph:
-    """Return the graph in which every node is replaced by what `visit(node, its rewritten inputs)` returns: an entry for each output."""
+    """Return the graph in which every node is replaced by what `visit(node, its rewritten inputs)` returns: an entry
+    for each output.
+    """
     new: dict[Node, Sequence[Entry]] = {}
     for node in graph.nodes():
         new[node] = visit(node, tuple(new[e.node][e.index] for e in node.inputs))

@@ -131,7 +131,8 @@ def _own_outputs(graph: Graph, n_out: int) -> Graph:
         if not issubclass(node.op, Map):
             inputs = tuple(written_out(e, node.backward) if e.node.op is CONSTANT else e for e in inputs)
         if node.backward:
-            inputs = tuple(written_out(e, False) if not e.node.backward and stored(e).node in changed else e for e in inputs)
+            old = [not e.node.backward and stored(e).node in changed for e in inputs]
+            inputs = tuple(written_out(e, False) if kept else e for e, kept in zip(inputs, old))
         made = Node(node.op, node.name, inputs, node.params, node.attrs, node.types, node.backward)
         return tuple(Entry(made, i) for i in range(len(made.types)))
 

@@ -1,6 +1,7 @@
 """Fuse: group the nodes of a typed graph into steps, one launch each, and put the steps in an order.
 
-Neighbouring Map nodes of one shape join one step, whose intermediate values never leave the first-level cache.  Kernel nodes are steps of their own.
+Neighbouring Map nodes of one shape join one step, whose intermediate values never leave the first-level cache.  Kernel
+nodes are steps of their own.
 Views and constants are no steps.  Forward and backward nodes never share a step, so that a forward run alone is whole.
 """
 
@@ -44,12 +45,15 @@ class Step:
 def stored(entry: Entry) -> Entry:
     """Return the entry whose memory this one is: a view's is its input's."""
     while entry.node.op is not None and issubclass(entry.node.op, View):
-        entry = entry.node.inputs[0]
+        entry = entry.node.inputs[entry.index]
     return entry
 
 
 def fuse(graph: Graph, enabled: bool = True) -> list[Step]:
-    """Return the steps of a graph in an order in which they may run, forward ones first.  Unless enabled, every Map node is a step of its own."""
+    """Return the steps of a graph in an order in which they may run, forward ones first.
+
+    Unless enabled, every Map node is a step of its own.
+    """
     nodes = [n for n in graph.nodes() if n.op is not None and n.op is not CONSTANT and not issubclass(n.op, View)]
     index = {node: i for i, node in enumerate(nodes)}
     users: dict[Node, list[Node]] = {n: [] for n in nodes}
@@ -63,7 +67,10 @@ def fuse(graph: Graph, enabled: bool = True) -> list[Step]:
 
 
 def _group(nodes, index, sources, users, kept) -> list[list[Node]]:
-    """Join Map nodes greedily, in order; a join is legal when no path leaves the group and comes back.  Sets of nodes are bits of an int."""
+    """Join Map nodes greedily, in order; a join is legal when no path leaves the group and comes back.
+
+    Sets of nodes are bits of an int.
+    """
     members: dict[int, list[Node]] = {}
     inside: dict[int, int] = {}
     above: dict[int, int] = {}  # all that the group needs, groups as a whole
@@ -94,14 +101,24 @@ def _group(nodes, index, sources, users, kept) -> list[list[Node]]:
             continue
         for e in n.inputs:
             s = e.node
-            if s not in index or not issubclass(s.op, Map) or s.backward != n.backward or s.types[0].shape != n.types[0].shape:
+            if (
+                s not in index
+                or not issubclass(s.op, Map)
+                or s.backward != n.backward
+                or s.types[0].shape != n.types[0].shape
+            ):
                 continue
             other = group_of[s]
             joined = members[other] + members[g]
             if other == g or not _fits(joined, users, kept):
                 continue
             bits = inside[other] | inside[g]
-            outer = {group_of[stored(i).node] for m in joined for i in m.inputs if i.node not in index and stored(i).node in index}
+            outer = {
+                group_of[stored(i).node]
+                for m in joined
+                for i in m.inputs
+                if i.node not in index and stored(i).node in index
+            }
             outer |= {group_of[i] for m in joined for i in sources[m]} - {other, g}
             if outer & {other, g} or any(above[o] & bits for o in outer):
                 continue
@@ -114,7 +131,10 @@ def _group(nodes, index, sources, users, kept) -> list[list[Node]]:
 
 
 def _fits(joined, users, kept) -> bool:
-    """Tell whether the nodes are few enough for one step.  Users that come later count as outside, though they may still join."""
+    """Tell whether the nodes are few enough for one step.
+
+    Users that come later count as outside, though they may still join.
+    """
     if len(joined) > MAX_NODES:
         return False
     inside = set(joined)
@@ -149,7 +169,9 @@ def _schedule(groups, index, sources) -> list[list[Node]]:
 
 def _step(group: Sequence[Node], users, kept) -> Step:
     inside = set(group)
-    inputs = tuple(dict.fromkeys(e for n in group for e in n.inputs if e.node not in inside and e.node.op is not CONSTANT))
+    inputs = tuple(
+        dict.fromkeys(e for n in group for e in n.inputs if e.node not in inside and e.node.op is not CONSTANT)
+    )
     if issubclass(group[0].op, Kernel):
         outputs = tuple(Entry(group[0], i) for i in range(len(group[0].types)))
     else:

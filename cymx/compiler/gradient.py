@@ -1,4 +1,6 @@
-"""Gradient: extend a typed graph by the gradients of its outputs with respect to variables, in reverse order, from each operator's own `grad`."""
+"""Gradient: extend a typed graph by the gradients of its outputs with respect to variables, in reverse order, from each
+operator's own `grad`.
+"""
 
 from collections.abc import Sequence
 

@@ -1,6 +1,8 @@
-"""Infer: fill in the shapes and dtypes of a user's graph from what is known of its variables, both ways, until nothing changes.
+"""Infer: fill in the shapes and dtypes of a user's graph from what is known of its variables, both ways, until nothing
+changes.
 
-Outputs and later inputs can fill earlier ones, as in MXNet.  Refuses what contradicts itself, naming operator, node and argument.
+Outputs and later inputs can fill earlier ones, as in MXNet.  Refuses what contradicts itself, naming operator, node and
+argument.
 """
 
 from collections.abc import Mapping
@@ -36,7 +38,8 @@ class Inferred:
 def infer(graph: Graph, shapes: Mapping[str, Any], dtypes: Mapping[str, Any], partial: bool = False) -> Inferred:
     """Return the shapes and dtypes of all entries.
 
-    shapes: variable name -> shape, where 0, -1 or None stand for an unknown dimension.   dtypes: variable name -> dtype.
+    shapes: variable name -> shape, where 0, -1 or None stand for an unknown dimension.   dtypes: variable name ->
+    dtype.
     Unless partial, every shape must come out known; dtypes that nothing fixes are float32.  Raises MXNetError.
     """
     result = Inferred()
@@ -112,7 +115,10 @@ def _refuse_unknown(nodes: list[Node], result: Inferred) -> None:
         for i in range(n):
             if not known(result.shapes.get(Entry(node, i))):
                 what = f"variable {node.name}" if node.op is None else f"the output of {node.label}"
-                raise ArgumentError(f"the shape of {what} is not known and does not follow from what was given: {sorted_known(nodes, result)}")
+                raise ArgumentError(
+                    f"the shape of {what} is not known and does not follow from what was given: "
+                    f"{sorted_known(nodes, result)}"
+                )
 
 
 def sorted_known(nodes: list[Node], result: Inferred) -> str:

@@ -1,4 +1,7 @@
-"""Layout: choose how operands lie in memory.  A transpose of the last two axes that feeds a matrix product becomes the product's own flag."""
+"""Layout: choose how operands lie in memory.
+
+A transpose of the last two axes that feeds a matrix product becomes the product's own flag.
+"""
 
 from ..ir import Entry, Graph, Node, rewrite
 from ..ops._def import find

@@ -1,4 +1,7 @@
-"""Lower: turn a user's graph and the types of its variables into a typed graph of kernel operators; composed operators are replaced by their bodies."""
+"""Lower: turn a user's graph and the types of its variables into a typed graph of kernel operators;
+
+composed operators are replaced by their bodies.
+"""
 
 from collections.abc import Mapping
 
@@ -8,7 +11,8 @@ from ..ops._build import Value, apply, scope
 
 
 def lower(graph: Graph, types: Mapping[str, Type], train: bool) -> Graph:
-    """Return the typed graph.  types: variable name -> type.   train: what operators with a mode (Dropout, BatchNorm) do.
+    """Return the typed graph.  types: variable name -> type.   train: what operators with a mode (Dropout, BatchNorm)
+    do.
 
     Raises MXNetError naming operator and node.
     """
@@ -32,9 +36,11 @@ def lower(graph: Graph, types: Mapping[str, Type], train: bool) -> Graph:
         for state, new in here.updates:
             variable = held_by.get(state, state.node)
             if variable.op is not None:
-                raise MXNetError(f"{node.label}: an auxiliary state must be a variable, not the output of {variable.label}")
+                raise MXNetError(
+                    f"{node.label}: an auxiliary state must be a variable, not the output of {variable.label}"
+                )
             updates[variable] = Entry(*new)
             held_by[new] = variable
             # Later nodes see the new value, so a state that two nodes share is updated twice.
-            values.update((Entry(*e), new) for e in node.inputs if values[Entry(*e)] == state)
+            values.update((Entry(*e), Value(*new)) for e in node.inputs if values[Entry(*e)] == state)
     return Graph(tuple(Entry(*values[Entry(*e)]) for e in graph.outputs), updates)

@@ -1,6 +1,7 @@
 """Memory: give every value that a plan leaves behind its place: a bound array, or an offset in the plan's arena.
 
-Values whose lives do not overlap share memory.  A Map step may write over an input that it is the last to read.  What forward steps leave for backward
+Values whose lives do not overlap share memory.  A Map step may write over an input that it is the last to read.  What
+forward steps leave for backward
 ones stays untouched to the end, so that backward may run more than once.  Offsets are multiples of 64 bytes.
 """
 
@@ -18,25 +19,31 @@ ALIGNMENT = 64
 
 @dataclass
 class Memory:
-    """offsets: stored entry -> offset in the arena.   scratch: step number -> offset of its scratch.   arena_bytes: the arena's size."""
+    """offsets: stored entry -> offset in the arena.
+
+    scratch: step number -> offset of its scratch.  arena_bytes: the arena's size.
+    """
 
     offsets: dict[Entry, int] = field(default_factory=dict)
     scratch: dict[int, int] = field(default_factory=dict)
     arena_bytes: int = 0
 
 
-def memory(steps: Sequence[Step], outside: Mapping[Entry, int], scratch_bytes: Sequence[int], enabled: bool = True) -> Memory:
+def memory(
+    steps: Sequence[Step], outside: Mapping[Entry, int], scratch_bytes: Sequence[int], enabled: bool = True
+) -> Memory:
     """Return where everything lies.
 
-    outside: stored entries that have a bound array instead of arena memory.   scratch_bytes: for each step what its kernel asks for.
+    outside: stored entries that have a bound array instead of arena memory.   scratch_bytes: for each step what its
+    kernel asks for.
     Unless enabled, nothing shares memory.
     """
     last_use = _last_uses(steps)
     result = Memory()
     arena = _Arena()
     dying: dict[int, list[Entry]] = {}
-    for entry, step in last_use.items():
-        dying.setdefault(step, []).append(entry)
+    for entry, last in last_use.items():
+        dying.setdefault(last, []).append(entry)
     for number, step in enumerate(steps):
         for output in step.outputs:
             if output in outside:
@@ -69,7 +76,10 @@ def n_bytes(entry: Entry) -> int:
 
 
 def _last_uses(steps: Sequence[Step]) -> dict[Entry, int]:
-    """Return for each value the number of the last step that needs it; crossing from forward to backward means to the end."""
+    """Return for each value the number of the last step that needs it;
+
+    crossing from forward to backward means to the end.
+    """
     made: dict[Entry, int] = {}
     last: dict[Entry, int] = {}
     for number, step in enumerate(steps):
@@ -84,14 +94,22 @@ def _last_uses(steps: Sequence[Step]) -> dict[Entry, int]:
 
 
 def _overwritten(step: Step, output: Entry, number: int, last_use, result: Memory, outside) -> Entry | None:
-    """Return an input in the arena that this Map step may write `output` over: same bytes, same shape, read by nobody later."""
+    """Return an input in the arena that this Map step may write `output` over: same bytes, same shape, read by nobody
+    later.
+    """
     if not step.is_map:
         return None
     for e in step.inputs:
         source = stored(e)
         fits = e.shape == output.shape and ITEM_BYTES[e.dtype] == ITEM_BYTES[output.dtype]
         views = sum(1 for other in step.inputs if stored(other) == source)
-        if fits and views == 1 and source in result.offsets and source not in outside and last_use.get(source) == number:
+        if (
+            fits
+            and views == 1
+            and source in result.offsets
+            and source not in outside
+            and last_use.get(source) == number
+        ):
             return source
     return None
 

@@ -45,7 +45,12 @@ def _merged(seen: dict[tuple, Node], node: Node) -> Node:
 _VIEW = find("_view")
 _CONSTANT = find("_constant")
 # operator -> the constant that changes nothing on the right, and whether it also changes nothing on the left
-_NEUTRAL = {find("broadcast_add"): (0, True), find("broadcast_mul"): (1, True), find("broadcast_sub"): (0, False), find("broadcast_div"): (1, False)}
+_NEUTRAL = {
+    find("broadcast_add"): (0, True),
+    find("broadcast_mul"): (1, True),
+    find("broadcast_sub"): (0, False),
+    find("broadcast_div"): (1, False),
+}
 
 
 def _neutral(node: Node, inputs: tuple[Entry, ...]) -> Entry | None:

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from .._engine import Buffer
 from .._array import Array
+from .._engine import Buffer
 from ..base import ArgumentError, Context, MXNetError, current_context
 from ..compiler import Plan, compile_graph
 from ..ir import Entry, Graph, Node, Type
@@ -48,7 +48,9 @@ def clear_plans() -> None:
 
 
 class _Call:
-    """A compiled operator for one set of types: its plan, and for every slot which input it takes, or which output (~k)."""
+    """A compiled operator for one set of types: its plan, and for every slot which input it takes, or which output
+    (~k).
+    """
 
     __slots__ = ("plan", "slots", "out_types", "reads_over")
 
@@ -79,7 +81,8 @@ def invoke(
 ) -> Any:
     """Run an operator and return its output, or a list of them.
 
-    out: an array, or a sequence of arrays, to write the outputs into.   ctx: where an operator without inputs makes its output.
+    out: an array, or a sequence of arrays, to write the outputs into.   ctx: where an operator without inputs makes its
+    output.
     Auxiliary inputs are changed in place.   Raises MXNetError naming the operator and the argument.
     """
     device = _device(op, inputs, ctx)
@@ -88,13 +91,13 @@ def invoke(
     try:
         # Numbers as text: 0.0 and -0.0 are equal, but do not mean the same.
         fixed = tuple([(k, repr(v) if type(v) is float else v) for k, v in settings.items() if k not in op.varying])
-        key = (op, fixed, types, train)
+        key: tuple = (op, fixed, types, train)
         call = _calls.get(key)
     except TypeError:  # a list among the settings
-        key = (op, repr(sorted(op.parse(settings).given.items())), types, train)
+        key = (op, repr(sorted(op.parse(dict(settings)).given.items())), types, train)
         call = _calls.get(key)
     if call is None:
-        call = _compile(op, op.parse(settings), types, train)
+        call = _compile(op, op.parse(dict(settings)), types, train)
         with _lock:
             _calls[key] = call
             if len(_calls) > CACHE_SIZE:
@@ -102,7 +105,7 @@ def invoke(
     if op.varying:
         # As data of the widest type among the inputs: a 16-bit weight comes with its 32-bit master copy last.
         missing = [name for name in op.varying if name not in settings]
-        p = op.parse(settings) if missing else None
+        p = op.parse(dict(settings)) if missing else None
         numbers = [getattr(p, name) if p else op.params[name].parse(settings[name]) for name in op.varying]
         inputs = [*inputs, *(scalar_like(inputs[-1], number) for number in numbers)]
     plan = call.plan
@@ -121,7 +124,9 @@ def invoke(
 
 
 def _into(op, call, inputs, given, cls, device, copies) -> list[Array]:
-    """Return the arrays that a run writes into: those given, or a fresh one to be copied where types differ or memory is shared with an input."""
+    """Return the arrays that a run writes into: those given, or a fresh one to be copied where types differ or memory
+    is shared with an input.
+    """
     if len(given) != len(call.out_types):
         raise ArgumentError(f"{op.name}: out holds {len(given)} arrays, expected {len(call.out_types)}")
     outputs = []
@@ -129,7 +134,8 @@ def _into(op, call, inputs, given, cls, device, copies) -> list[Array]:
         if target.shape != type_.shape:
             raise ArgumentError(f"{op.name}: out is {target.shape}, expected {type_.shape}")
         direct = target.dtype_name == type_.dtype and all(
-            not target.overlaps(x) or (i in call.reads_over and x.address == target.address) for i, x in enumerate(inputs)
+            not target.overlaps(x) or (i in call.reads_over and x.address == target.address)
+            for i, x in enumerate(inputs)
         )
         outputs.append(target if direct else cls.empty(type_.shape, type_.dtype, *device))
         if not direct:
@@ -138,7 +144,8 @@ def _into(op, call, inputs, given, cls, device, copies) -> list[Array]:
 
 
 def update_in_place(op: type[Op], rows: Sequence[Sequence[Array]], settings: Sequence[Mapping[str, Any]]) -> None:
-    """Run an operator on several rows of inputs as one plan, one task; the output of each replaces the row's first input.
+    """Run an operator on several rows of inputs as one plan, one task; the output of each replaces the row's first
+    input.
 
     settings: one mapping for each row.  Varying settings travel as data; equal ones share an array.
     """
@@ -153,10 +160,12 @@ def update_in_place(op: type[Op], rows: Sequence[Sequence[Array]], settings: Seq
             _updates[key] = compiled
             if len(_updates) > CACHE_SIZE:
                 _updates.popitem(last=False)
-    arrays = []
+    arrays: list[Array] = []
     for row, given in zip(rows, settings):
         arrays += row
-        arrays += [scalar_of(type(row[-1]), row[-1].dtype_name, device, given[name]) for name in op.varying]
+        last = row[-1]
+        cls: Any = type(last)
+        arrays += [scalar_of(cls, last.dtype_name, device, given[name]) for name in op.varying]
     plan, order = compiled
     plan.runner.run([arrays[i] for i in order], Buffer(plan.arena_bytes, *device) if plan.arena_bytes else None)
 
@@ -167,13 +176,21 @@ def scalar_of(cls: type[Array], dtype: str, device: tuple[int, int], number: flo
     return scalar_like(cls.empty((), dtype, *device), number)
 
 
-def _compile_updates(op: type[Op], rows: Sequence[Sequence[Array]], settings: Sequence[Mapping[str, Any]]) -> tuple[Plan, list[int]]:
+def _compile_updates(
+    op: type[Op], rows: Sequence[Sequence[Array]], settings: Sequence[Mapping[str, Any]]
+) -> tuple[Plan, list[int]]:
     outputs, in_place = [], []
     types: dict[str, Type] = {}
     for i, (row, given) in enumerate(zip(rows, settings)):
         names = [f"{i}.{j}" for j in range(len(row) + len(op.varying))]
-        types.update(zip(names, [*(Type(x.shape, x.dtype_name) for x in row), *(Type((), row[-1].dtype_name) for _ in op.varying)]))
-        outputs.append(Entry(Node(op, names[0], tuple(Entry(Node(None, name)) for name in names), op.parse(given))))
+        types.update(
+            zip(
+                names,
+                [*(Type(x.shape, x.dtype_name) for x in row), *(Type((), row[-1].dtype_name) for _ in op.varying)],
+            )
+        )
+        inputs = tuple(Entry(Node(None, name)) for name in names)
+        outputs.append(Entry(Node(op, names[0], inputs, op.parse(dict(given)))))
         in_place.append(names[0])
     plan = compile_graph(Graph(tuple(outputs)), types, in_place=in_place)
     order = {f"arg:{name}": i for i, name in enumerate(types)}

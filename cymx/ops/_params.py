@@ -1,4 +1,5 @@
-"""An operator's settings: declared once as annotated class attributes, parsed alike from Python values and from the strings of a saved symbol.
+"""An operator's settings: declared once as annotated class attributes, parsed alike from Python values and from the
+strings of a saved symbol.
 
     num_hidden: int = Param(ge=1)         required
     axis: Axes = Param(())                None, an integer or several
@@ -32,7 +33,8 @@ class DType:
 class Param:
     """Declare one setting: its default (none: required), least value and allowed words.
 
-    varies: it changes from call to call (a learning rate), so eager calls pass it as data, and a new value compiles nothing.  The body must use it in
+    varies: it changes from call to call (a learning rate), so eager calls pass it as data, and a new value compiles
+    nothing.  The body must use it in
     arithmetic only.
     """
 
@@ -59,7 +61,9 @@ class Param:
 
     def parse(self, value: Any) -> Any:
         """Return the value as the operator wants it, or raise ArgumentError saying what came and what was wanted."""
-        if value is None or (isinstance(value, str) and value == "None" and not (self.choices and "None" in self.choices)):
+        if value is None or (
+            isinstance(value, str) and value == "None" and not (self.choices and "None" in self.choices)
+        ):
             if self.optional or self.kind is Axes:
                 return None
             raise ArgumentError(f"{self.name} is None, expected {self.wanted()}")
@@ -111,7 +115,10 @@ class Params:
 
 
 def parse(op_name: str, declared: dict[str, Param], given: dict[str, Any]) -> Params:
-    """Return the Params of operator `op_name` from keyword values; raises ArgumentError naming the operator and the setting."""
+    """Return the Params of operator `op_name` from keyword values;
+
+    raises ArgumentError naming the operator and the setting.
+    """
     values = {}
     for name, param in declared.items():
         value = given.get(name, param.default)
@@ -135,14 +142,22 @@ def to_string(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return str(tuple(value))
     try:
-        return dtype_name(value) if isinstance(value, type) or hasattr(value, "itemsize") and hasattr(value, "kind") else str(value)
+        return (
+            dtype_name(value)
+            if isinstance(value, type) or hasattr(value, "itemsize") and hasattr(value, "kind")
+            else str(value)
+        )
     except ArgumentError:
         return str(value)
 
 
 def _int(value: Any) -> int:
     if isinstance(value, str):
-        value = ast.literal_eval(value.rstrip("L")) if value not in ("True", "true", "False", "false") else value in ("True", "true")
+        value = (
+            ast.literal_eval(value.rstrip("L"))
+            if value not in ("True", "true", "False", "false")
+            else value in ("True", "true")
+        )
     if isinstance(value, float) and not value.is_integer():
         raise ValueError
     return int(value)

@@ -1,10 +1,12 @@
 """Shape and dtype rules that many operators share, and the arithmetic of partly known shapes.
 
-A rule is `rule(p, ins, outs) -> (ins, outs)`: it gets what is known of every input and output (a shape with -1 for an unknown dimension, or None; a
-dtype's name, or None) and returns what must hold.  The infer pass compares: a contradiction becomes an error that names operator, node and argument.
+A rule is `rule(p, ins, outs) -> (ins, outs)`: it gets what is known of every input and output (a shape with -1 for an
+unknown dimension, or None; a dtype's name, or None) and returns what must hold.  The infer pass compares: a
+contradiction becomes an error that names operator, node and argument.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ..base import ArgumentError, ArgumentTypeError
@@ -43,13 +45,13 @@ def merge(a: PartialShape, b: PartialShape) -> PartialShape:
 
 
 def merge_all(shapes: Sequence[PartialShape]) -> PartialShape:
-    """Return what all the shapes say together, or the first one's where they contradict each other (the infer pass reports that)."""
+    """Return what all the shapes say together, or the first one's where they contradict each other (the infer pass
+    reports that).
+    """
     whole = None
     for shape in shapes:
-        try:
+        with suppress(ValueError):
             whole = merge(whole, shape)
-        except ValueError:
-            pass
     return whole
 
 
@@ -60,7 +62,10 @@ def all_same(p, ins, outs):
 
 
 def broadcast(p, ins, outs):
-    """The output's shape is that of the inputs under NumPy's broadcasting; nothing is learnt about the inputs from it."""
+    """The output's shape is that of the inputs under NumPy's broadcasting;
+
+    nothing is learnt about the inputs from it.
+    """
     if any(s is None for s in ins):
         return ins, outs
     return ins, [broadcast_shapes(ins)]
@@ -74,7 +79,9 @@ def broadcast_shapes(shapes: Sequence[PartialShape]) -> PartialShape:
         sizes = {s[axis] for s in shapes if len(s) >= -axis}
         wide = sizes - {1, -1}
         if len(wide) > 1:
-            raise ArgumentError(f"shapes {' and '.join(map(str, shapes))} do not broadcast: axis {axis} has sizes {sorted(wide)}")
+            raise ArgumentError(
+                f"shapes {' and '.join(map(str, shapes))} do not broadcast: axis {axis} has sizes {sorted(wide)}"
+            )
         result.append(wide.pop() if wide else (-1 if -1 in sizes else 1))
     return tuple(result)
 
@@ -87,17 +94,25 @@ def normalize_axis(axis: int, ndim: int, what: str = "axis") -> int:
 
 
 def normalize_axes(axes: Any, ndim: int, exclude: bool = False) -> tuple[int, ...]:
-    """Return sorted axes counted from the front; None or () means all.  With exclude, the other ones."""
+    """Return sorted axes counted from the front; None or () means all.  With exclude, the other ones.
+
+    Raises ArgumentError for an axis that is outside or comes twice.
+    """
     if axes is None or axes == ():
-        chosen = set(range(ndim))
-        return tuple(sorted(chosen if not exclude or axes is None else set()))
-    chosen = {normalize_axis(a, ndim) for a in ((axes,) if isinstance(axes, int) else axes)}
-    return tuple(sorted(set(range(ndim)) - chosen if exclude else chosen))
+        return tuple(range(ndim))
+    chosen = [normalize_axis(a, ndim) for a in ((axes,) if isinstance(axes, int) else axes)]
+    if len(set(chosen)) != len(chosen):
+        raise ArgumentError(f"axis is {axes}, expected each axis once")
+    return tuple(a for a in range(ndim) if (a in chosen) != exclude)
 
 
 def reduced_shape(shape: Sequence[int], axes: Sequence[int], keepdims: bool) -> tuple[int, ...]:
     """Return the shape after reducing axes; a full reduction leaves (1,), as in MXNet."""
-    kept = tuple(1 if i in axes else n for i, n in enumerate(shape)) if keepdims else tuple(n for i, n in enumerate(shape) if i not in axes)
+    kept = (
+        tuple(1 if i in axes else n for i, n in enumerate(shape))
+        if keepdims
+        else tuple(n for i, n in enumerate(shape) if i not in axes)
+    )
     return kept or (1,)
 
 

@@ -1,4 +1,7 @@
-"""Apply an operator's shape and dtype rules, and say in words what contradicts them.  Called by _build (all types known) and by the infer pass."""
+"""Apply an operator's shape and dtype rules, and say in words what contradicts them.
+
+Called by _build (all types known) and by the infer pass.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +14,10 @@ from ._shapes import known, merge
 
 
 def resolve_shapes(op: type[Op], p: Params, ins: Sequence[Any], outs: Sequence[Any]) -> tuple[list, list]:
-    """Return all that follows for the shapes of one node; raises ArgumentError naming the argument, what came and what was wanted."""
+    """Return all that follows for the shapes of one node;
+
+    raises ArgumentError naming the argument, what came and what was wanted.
+    """
     new_ins, new_outs = op.shape(p, list(ins), list(outs))
     return _merged(op, p, ins, new_ins, op.input_names(p), ins), _merged(op, p, outs, new_outs, op.output_names(p), ins)
 
@@ -22,12 +28,17 @@ def _merged(op, p, had, rule_says, names, ins):
         try:
             result.append(merge(came, wanted))
         except ValueError:
-            raise ArgumentError(f"{name} is {_unknown(came)}, expected {_unknown(wanted)}{_reasons(op, p, name, ins)}") from None
+            raise ArgumentError(
+                f"{name} is {_unknown(came)}, expected {_unknown(wanted)}{_reasons(op, p, name, ins)}"
+            ) from None
     return result
 
 
 def resolve_dtypes(op: type[Op], p: Params, ins: Sequence[Any], outs: Sequence[Any]) -> tuple[list, list]:
-    """Return all that follows for the dtypes of one node; raises ArgumentTypeError naming the argument, what came and what was wanted."""
+    """Return all that follows for the dtypes of one node;
+
+    raises ArgumentTypeError naming the argument, what came and what was wanted.
+    """
     new_ins, new_outs = op.dtype(p, list(ins), list(outs))
     for names, had, new in ((op.input_names(p), ins, new_ins), (op.output_names(p), outs, new_outs)):
         for name, came, wanted in zip(names, had, new):
@@ -38,7 +49,10 @@ def resolve_dtypes(op: type[Op], p: Params, ins: Sequence[Any], outs: Sequence[A
 
 
 def resolve(op: type[Op], p: Params, in_types: Sequence[Type]) -> tuple[Type, ...]:
-    """Return the types of the outputs of one node whose inputs are wholly known; raises ArgumentError or ArgumentTypeError."""
+    """Return the types of the outputs of one node whose inputs are wholly known;
+
+    raises ArgumentError or ArgumentTypeError.
+    """
     n_out = len(op.output_names(p))
     _, shapes = resolve_shapes(op, p, [t.shape for t in in_types], [None] * n_out)
     _, dtypes = resolve_dtypes(op, p, [t.dtype for t in in_types], [None] * n_out)
@@ -49,10 +63,18 @@ def resolve(op: type[Op], p: Params, in_types: Sequence[Type]) -> tuple[Type, ..
 
 
 def _unknown(shape) -> str:
-    return "unknown" if shape is None else "(" + ", ".join("?" if n == -1 else str(n) for n in shape) + ("," if len(shape) == 1 else "") + ")"
+    return (
+        "unknown"
+        if shape is None
+        else "(" + ", ".join("?" if n == -1 else str(n) for n in shape) + ("," if len(shape) == 1 else "") + ")"
+    )
 
 
 def _reasons(op, p, name, ins) -> str:
     others = [f"{n} {_unknown(s)}" for n, s in zip(op.input_names(p), ins) if n != name and s is not None]
     reasons = [f"{k}={v}" for k, v in p.given.items()] + others[:2]
-    return " from " + " and ".join([", ".join(reasons[:-1]), reasons[-1]] if len(reasons) > 1 else reasons) if reasons else ""
+    return (
+        " from " + " and ".join([", ".join(reasons[:-1]), reasons[-1]] if len(reasons) > 1 else reasons)
+        if reasons
+        else ""
+    )
