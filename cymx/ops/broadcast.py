@@ -1,18 +1,18 @@
 """Elementwise operators of two and three inputs.
 
-Each arithmetic is one Map operator that broadcasts (`broadcast_add`); its strict form (`elemwise_add`), its forms with a number (`_plus_scalar`,
-`_rminus_scalar`) are made from it by `_forms`.
+Each arithmetic is one Map operator that broadcasts (`broadcast_add`); its strict form (`elemwise_add`) and its forms
+with a number (`_plus_scalar`, `_rminus_scalar`) are made from it by `_forms`.
 """
 
 from ..base import ArgumentError
 from ._build import F, apply, cast, constant, sum_to
 from ._def import Composed, Map, op
 from ._params import Axes, Param, Shape
-from ._shapes import ALL, FLOATS, NUMBERS, all_same, broadcast, known, merge_all, normalize_axis, same
+from ._shapes import ALL, NUMBERS, all_same, broadcast, known, merge_all, normalize_axis, same
 
 
 class Binary(Map):
-    """The base of broadcasting operators: lhs, rhs (shapes that broadcast) -> output (their broadcast shape), all of one dtype."""
+    """The base of broadcasting operators: lhs, rhs (shapes that broadcast) -> output (their shape), all of one dtype."""
 
     inputs = ("lhs", "rhs")
     shape, dtype = broadcast, same(NUMBERS)
@@ -70,7 +70,7 @@ def _binary(name, functor, text, partials=None, dtypes=NUMBERS, aliases=(), floa
         "floating": floating,
         "dtype": same(dtypes),
         "grad": _broadcast_grad(partials) if partials else _zero_grad,
-        "__doc__": f"out = {text}.   lhs, rhs (shapes that broadcast) -> output (their broadcast shape), all of one dtype.",
+        "__doc__": f"out = {text}.   lhs, rhs (shapes that broadcast) -> output (their shape), all of one dtype.",
         "__module__": __name__,
     }
     return op(name, *aliases)(type(name.title().replace("_", ""), (Binary,), members))
@@ -192,7 +192,10 @@ class Where3(Map):
 
 @op("where")
 class Where(Composed):
-    """out = x where condition is not 0, else y.   condition (the same shape, or (N,) for rows), x, y (N, ...) -> output (N, ...)."""
+    """out = x where condition is not 0, else y.
+
+    condition (the same shape, or (N,) for rows), x, y (N, ...) -> output (N, ...).
+    """
 
     inputs = ("condition", "x", "y")
 
@@ -290,7 +293,10 @@ class BroadcastAxis(Composed):
 
 @op("broadcast_like")
 class BroadcastLike(Composed):
-    """out = lhs repeated along its axes of size 1 to rhs's sizes, or along lhs_axes to those of rhs_axes.   lhs, rhs (any) -> output."""
+    """out = lhs repeated along its axes of size 1 to rhs's sizes, or along lhs_axes to those of rhs_axes.
+
+    lhs, rhs (any) -> output.
+    """
 
     inputs = ("lhs", "rhs")
     lhs_axes: Axes | None = Param(None)

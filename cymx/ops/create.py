@@ -103,7 +103,10 @@ def _arange_length(p) -> int:
 
 @op("_arange")
 class Arange(Kernel):
-    """start, start + step, ... below stop, each `repeat` times; with stop None, 0, ... below start.   -> output (n,) of `dtype`."""
+    """start, start + step, ... below stop, each `repeat` times; with stop None, 0, ... below start.
+
+    -> output (n,) of `dtype`.
+    """
 
     inputs, grad = (), None
     start: float = Param()
@@ -188,7 +191,9 @@ class ShapeArray(Composed):
         return ins, ["int64"]
 
     def compose(p, x):
-        return F.concat(*(F.view(broadcast_to(constant(n, "int64"), (1,)), shape=(1,)) for n in x.shape), num_args=x.ndim, dim=0)
+        return F.concat(
+            *(F.view(broadcast_to(constant(n, "int64"), (1,)), shape=(1,)) for n in x.shape), num_args=x.ndim, dim=0
+        )
 
 
 @op("size_array")
@@ -205,5 +210,3 @@ class SizeArray(Composed):
 
     def compose(p, x):
         return broadcast_to(constant(n_elements(x.shape), "int64"), (1,))
-
-

@@ -314,7 +314,10 @@ class LogicalNot(Unary):
 
 @op("clip")
 class Clip(Unary):
-    """y = x limited to [a_min, a_max], first from above.   data (any) -> output (same).   Its gradient at the limits is 1."""
+    """y = x limited to [a_min, a_max], first from above.
+
+    data (any) -> output (same).   Its gradient at the limits is 1.
+    """
 
     functor = "clip"
     a_min: float = Param()
@@ -332,7 +335,10 @@ class Clip(Unary):
 
 @op("smooth_l1")
 class SmoothL1(FloatUnary):
-    """y = (scalar x)**2 / 2 where |x| < 1 / scalar**2, else |x| - 0.5 / scalar**2.   data (any) -> output (same).   Girshick 2015."""
+    """y = (scalar x)**2 / 2 where |x| < 1 / scalar**2, else |x| - 0.5 / scalar**2.
+
+    data (any) -> output (same).   Girshick 2015.
+    """
 
     functor = "smooth_l1"
     scalar: float = Param(1.0)

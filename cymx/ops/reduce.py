@@ -1,7 +1,7 @@
 """Reductions over axes: sums, products, extremes, norms, and where the extremes are."""
 
 from ..base import ArgumentError
-from ._build import F, broadcast_to, reshape
+from ._build import F, broadcast_to, cast, reshape
 from ._def import Composed, Kernel, Launch, op
 from ._params import Axes, Param
 from ._shapes import ALL, FLOATS, NUMBERS, n_elements, normalize_axes, normalize_axis, reduced_shape, same
@@ -63,14 +63,20 @@ def _where_extreme(p, dy, x, y):
 
 @op("max", "max_axis")
 class Max(Reduction):
-    """out = the largest over `axis` (all when empty); the gradient goes to every largest one.   data (d0, ...) -> output (the other dims)."""
+    """out = the largest over `axis` (all when empty); the gradient goes to every largest one.
+
+    data (d0, ...) -> output (the other dims).
+    """
 
     row, grad = "reduce_max", _where_extreme
 
 
 @op("min", "min_axis")
 class Min(Reduction):
-    """out = the smallest over `axis` (all when empty); the gradient goes to every smallest one.   data (d0, ...) -> output (the other dims)."""
+    """out = the smallest over `axis` (all when empty); the gradient goes to every smallest one.
+
+    data (d0, ...) -> output (the other dims).
+    """
 
     row, grad = "reduce_min", _where_extreme
 
@@ -93,9 +99,11 @@ class Mean(ComposedReduction):
     """out = the mean over `axis` (all when empty).   data (d0, ...) -> output (the other dims)."""
 
     def compose(p, x):
-        n = n_elements([x.shape[a] for a in _axes(p, x)])
-        total = F.sum(x, **_settings(p))
-        return total / n if x.dtype not in FLOATS else total * (1.0 / max(n, 1))
+        n = max(n_elements([x.shape[a] for a in _axes(p, x)]), 1)
+        if x.dtype in FLOATS:
+            return F.sum(x, **_settings(p)) * (1.0 / n)
+        # The sum of small integers may not be one of them, though their mean is.
+        return cast(F.sum(cast(x, "int64"), **_settings(p)) / n, x.dtype)
 
 
 @op("nansum")
@@ -116,26 +124,32 @@ class Nanprod(ComposedReduction):
 
 @op("norm", "_sparse_norm")
 class Norm(Composed):
-    """out = the 1-norm (sum of |x|) or 2-norm (root of the sum of squares) over `axis` (all when None).   data (d0, ...) -> output (the other dims)."""
+    """out = the 1-norm (sum of |x|) or 2-norm (root of the sum of squares) over `axis` (all when None).
 
-    shape, dtype = _reduced, same(FLOATS)
+    data (d0, ...) -> output (the other dims) of `out_dtype`, data's when None.   Its gradient at 0 is 0.
+    """
+
+    shape = _reduced
     ord: int = Param(2)
     axis: Axes = Param(None)
-    out_dtype: str | None = Param(None)
+    out_dtype: str | None = Param(None, choices=("float16", "float32", "float64", "int8", "int32", "int64", "None"))
     keepdims: bool = Param(False)
+
+    def dtype(p, ins, outs):
+        same(NUMBERS)(p, ins, [])
+        return ins, [ins[0] if p.out_dtype in (None, "None") else p.out_dtype]
 
     def compose(p, x):
         if p.ord not in (1, 2):
             raise ArgumentError(f"ord is {p.ord}, expected 1 or 2")
-        axis = () if p.axis is None else p.axis
-        if p.ord == 1:
-            return F.sum(F.abs(x), axis=axis, keepdims=p.keepdims)
-        return F.sqrt(F.sum(F.square(x), axis=axis, keepdims=p.keepdims))
+        settings = {"axis": () if p.axis is None else p.axis, "keepdims": p.keepdims}
+        y = F.sum(F.abs(x), **settings) if p.ord == 1 else F.sqrt(F.sum(F.square(x), **settings))
+        return cast(y, Norm.dtype(p, [x.dtype], [None])[1][0])
 
     def grad(p, dy, x, y):
         axes = normalize_axes(p.axis, x.ndim)
         back = reduced_shape(x.shape, axes, True)
-        dy, y = reshape(dy, back), reshape(y, back)
+        dy, y = cast(reshape(dy, back), x.dtype), cast(reshape(y, back), x.dtype)
         if p.ord == 1:
             return (dy * F.sign(x),)
         # Where the norm is 0, so is x.
@@ -173,13 +187,9 @@ def _without_axis(p, ins, outs):
 class ArgExtreme(Kernel):
     """The base of argmax and argmin."""
 
-    row, shape, grad = "", _without_axis, None
+    row, shape, dtype = "", _without_axis, same(NUMBERS)
     axis: int | None = Param(None)
     keepdims: bool = Param(False)
-
-    def dtype(p, ins, outs):
-        same(NUMBERS)(p, ins, [])
-        return ins, ["float32"]
 
     @classmethod
     def launch(cls, p, ins, outs):
@@ -191,31 +201,32 @@ class ArgExtreme(Kernel):
 
 @op("argmax")
 class Argmax(ArgExtreme):
-    """out = the index of the first largest along `axis` (of all, flattened, when None).   data (d0, ...) -> output float32 (the other dims)."""
+    """out = the index of the first largest along `axis` (of all, flattened, when None).
+
+    data (d0, ...) -> output (the other dims), of data's dtype as in MXNet.
+    """
 
     row = "argmax"
 
 
 @op("argmin")
 class Argmin(ArgExtreme):
-    """out = the index of the first smallest along `axis` (of all, flattened, when None).   data (d0, ...) -> output float32 (the other dims)."""
+    """out = the index of the first smallest along `axis` (of all, flattened, when None).
+
+    data (d0, ...) -> output (the other dims), of data's dtype as in MXNet.
+    """
 
     row = "argmin"
 
 
 @op("argmax_channel")
 class ArgmaxChannel(Composed):
-    """out = the index of the first largest along axis 1.   data (N, C, ...) -> output float32 (N, ...)."""
+    """out = the index of the first largest along axis 1.   data (N, C, ...) -> output (N, ...), of data's dtype."""
 
-    grad = None
+    dtype, grad = same(NUMBERS), None
 
     def shape(p, ins, outs):
         return ins, [None if ins[0] is None else ins[0][:1] + ins[0][2:]]
 
-    def dtype(p, ins, outs):
-        return ins, ["float32"]
-
     def compose(p, x):
         return F.argmax(x, axis=1)
-
-

@@ -1,6 +1,7 @@
 """Optimizer updates: weight, grad and states (one shape) -> the new weight; states are changed in place.
 
-All are compositions of elementwise arithmetic, so each update is one fused step.  The gradient is rescaled, then clipped, as MXNet does it.
+All are compositions of elementwise arithmetic, so each update is one fused step.  The gradient is rescaled, then
+clipped, as MXNet does it: with the weight's decay in Adam and RMSProp, without it elsewhere.
 """
 
 from ._build import F, cast
@@ -65,7 +66,10 @@ class MixedUpdate(Update):
 
 @op("mp_sgd_update")
 class MPSGDUpdate(MixedUpdate):
-    """weight32 <- the sgd_update of weight32; its rounding.   weight, grad (any, 16 bits), weight32 (same, float32) -> output (weight's)."""
+    """weight32 <- the sgd_update of weight32; its rounding.
+
+    weight, grad (any, 16 bits), weight32 (same, float32) -> output (weight's).
+    """
 
     inputs, aux = ("weight", "grad", "weight32"), ("weight32",)
     lazy_update: bool = Param(True)
@@ -77,7 +81,10 @@ class MPSGDUpdate(MixedUpdate):
 
 @op("mp_sgd_mom_update")
 class MPSGDMomUpdate(MixedUpdate):
-    """The sgd_mom_update of weight32; its rounding.   weight, grad (any, 16 bits), mom, weight32 (same, float32) -> output (weight's)."""
+    """The sgd_mom_update of weight32; its rounding.
+
+    weight, grad (any, 16 bits), mom, weight32 (same, float32) -> output (weight's).
+    """
 
     inputs, aux = ("weight", "grad", "mom", "weight32"), ("mom", "weight32")
     momentum: float = Param(0.0)
@@ -90,7 +97,10 @@ class MPSGDMomUpdate(MixedUpdate):
 
 @op("nag_mom_update")
 class NAGMomUpdate(Update):
-    """Nesterov: mom <- momentum mom - lr g, weight + momentum mom - lr g, g = grad + wd weight.   weight, grad, mom (any) -> output (same)."""
+    """Nesterov: mom <- momentum mom - lr g, weight + momentum mom - lr g, g = grad + wd weight.
+
+    weight, grad, mom (any) -> output (same).
+    """
 
     inputs, aux = ("weight", "grad", "mom"), ("mom",)
     momentum: float = Param(0.0)
@@ -101,9 +111,27 @@ class NAGMomUpdate(Update):
         return (weight + new * p.momentum - g,), {"mom": new}
 
 
+@op("mp_nag_mom_update")
+class MPNAGMomUpdate(MixedUpdate):
+    """The nag_mom_update of weight32; its rounding.
+
+    weight, grad (any, 16 bits), mom, weight32 (same, float32) -> output (weight's).
+    """
+
+    inputs, aux = ("weight", "grad", "mom", "weight32"), ("mom", "weight32")
+    momentum: float = Param(0.0)
+
+    def compose(p, weight, grad, mom, weight32):
+        (new,), states = NAGMomUpdate.compose(p, weight32, cast(grad, "float32"), mom)
+        return (cast(new, weight.dtype),), {**states, "weight32": new}
+
+
 @op("adam_update", "_sparse_adam_update")
 class AdamUpdate(Update):
-    """Adam without bias correction (lr carries it).   weight, grad, mean, var (any) -> output (same).   Kingma and Ba 2014."""
+    """Adam without bias correction (lr carries it).
+
+    weight, grad, mean, var (any) -> output (same).   Kingma and Ba 2014.
+    """
 
     inputs, aux = ("weight", "grad", "mean", "var"), ("mean", "var")
     beta1: float = Param(0.9)
@@ -122,7 +150,10 @@ class AdamUpdate(Update):
 
 @op("rmsprop_update")
 class RMSPropUpdate(Update):
-    """n <- gamma1 n + (1 - gamma1) g**2, weight - lr g / (n + epsilon)**(1/2).   weight, grad, n (any) -> output (same).   Tieleman and Hinton 2012."""
+    """n <- gamma1 n + (1 - gamma1) g**2, weight - lr g / (n + epsilon)**(1/2).
+
+    weight, grad, n (any) -> output (same).   Tieleman and Hinton 2012.
+    """
 
     inputs, aux = ("weight", "grad", "n"), ("n",)
     gamma1: float = Param(0.95)
@@ -137,7 +168,10 @@ class RMSPropUpdate(Update):
 
 @op("rmspropalex_update")
 class RMSPropAlexUpdate(Update):
-    """RMSProp centred by the mean gradient g, with momentum delta.   weight, grad, n, g, delta (any) -> output (same).   Graves 2013."""
+    """RMSProp centred by the mean gradient g, with momentum delta.
+
+    weight, grad, n, g, delta (any) -> output (same).   Graves 2013.
+    """
 
     inputs, aux = ("weight", "grad", "n", "g", "delta"), ("n", "g", "delta")
     gamma1: float = Param(0.95)
@@ -159,7 +193,7 @@ def _with_decay(p, weight, grad):
 
 
 def _limited(p, weight):
-    return F.clip(weight, a_min=-p.clip_weights, a_max=p.clip_weights) if p.clip_weights > 0 else weight
+    return F.clip(weight, a_min=-p.clip_weights, a_max=p.clip_weights) if p.clip_weights >= 0 else weight
 
 
 @op("ftrl_update", "_sparse_ftrl_update")
@@ -189,7 +223,10 @@ class SignSGDUpdate(Update):
 
 @op("signum_update")
 class SignumUpdate(Update):
-    """mom <- momentum mom - (1 - momentum) (grad + wd weight), weight (1 - lr wd_lh) + lr sign(mom).   weight, grad, mom (any) -> output (same)."""
+    """mom <- momentum mom - (1 - momentum) (grad + wd weight), weight (1 - lr wd_lh) + lr sign(mom).
+
+    weight, grad, mom (any) -> output (same).
+    """
 
     inputs, aux = ("weight", "grad", "mom"), ("mom",)
     momentum: float = Param(0.0)

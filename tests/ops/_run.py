@@ -92,7 +92,9 @@ class Program:
         graph, self.inputs = graph_of(row)
         assert len(self.inputs) == len(arrays), f"{row}: inputs are {self.inputs}, the row has {len(arrays)}"
         types = {name: Type(x.shape, x.dtype.name) for name, x in zip(self.inputs, arrays)}
-        self.plan = compile_graph(graph, types, bool(wrt) or (row.train if train is None else train), wrt, options=options)
+        self.plan = compile_graph(
+            graph, types, bool(wrt) or (row.train if train is None else train), wrt, options=options
+        )
         self.n_out = len(graph.outputs)
         self.arena = Buffer(self.plan.arena_bytes, 1, 0) if self.plan.arena_bytes else None
 
