@@ -89,7 +89,7 @@ class Graph:
 
     def nodes(self) -> list[Node]:
         """Return every node once, inputs before users, in the depth-first order in which MXNet lists arguments."""
-        return topological(entry.node for entry in self.roots)
+        return topological([*(entry.node for entry in self.roots), *self.updates])
 
     def dump(self) -> str:
         """Return the graph as text, a line a node."""

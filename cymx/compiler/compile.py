@@ -51,7 +51,9 @@ def compile_graph(
     typed = lower(graph, types, train)
     if in_place:
         by_name = {n.name: n for n in typed.nodes() if n.op is None}
-        typed = Graph((), {**typed.updates, **{by_name[v]: e for v, e in zip(in_place, typed.outputs)}})
+        # A variable that is only written is not in the graph yet.
+        targets_of = [by_name.get(v) or Node(None, v, types=(types[v],)) for v in in_place]
+        typed = Graph((), {**typed.updates, **dict(zip(targets_of, typed.outputs))})
     n_out = len(typed.outputs)
     targets = [f"out:{k}" for k in range(n_out)]
     heads: list[Value | None] = []
