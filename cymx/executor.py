@@ -1,8 +1,9 @@
 """Executor: a symbol bound to arrays, ready to run forward and backward.
 
-It owns its outputs and one arena for each of its plans, which are compiled when first needed.  Arrays are bound for good, as in MXNet 1.9.1: write into
-them; another array put into a dictionary changes nothing.  Threads may share an executor: each call is one run, though all write the same outputs.
-Made by Symbol.bind and simple_bind.  Refuses arrays whose shape, dtype or context does not fit, naming them.
+It owns its outputs and one arena for each of its plans, which are compiled when first needed.  Arrays are bound for
+good, as in MXNet 1.9.1: write into them; another array put into a dictionary changes nothing.  Threads may share an
+executor: each call is one run, though all write the same outputs.  Made by Symbol.bind and simple_bind.  Refuses arrays
+whose shape, dtype or context does not fit, naming them.
 """
 
 import threading
@@ -25,7 +26,10 @@ ALL, FORWARD, BACKWARD = 0, 1, 2
 
 @dataclass
 class _Bound:
-    """A plan with what it runs on: an array for each slot and its arena.  heads: output number -> slot of the gradient that flows into it."""
+    """A plan with what it runs on: an array for each slot, and its arena.
+
+    heads: output number -> slot of the gradient that flows into it.
+    """
 
     plan: Plan
     arrays: list[Any]
@@ -58,19 +62,24 @@ class Executor:
         self._arg_names = symbol.list_arguments()
         self._aux_names = symbol.list_auxiliary_states()
         self._output_names = symbol.list_outputs()
-        self.arg_dict = _complete(self._arg_names, args, "args", self._ctx)
-        self.aux_dict = _complete(self._aux_names, aux or {}, "aux_states", self._ctx)
+        contexts = [self._ctx, *self._group2ctx.values()]
+        self.arg_dict = _complete(self._arg_names, args, "args", contexts)
+        self.aux_dict = _complete(self._aux_names, aux or {}, "aux_states", contexts)
         self._grad_req = {name: (grad_req or {}).get(name, "null") for name in self._arg_names}
         for name, req in self._grad_req.items():
             if req not in GRAD_REQS:
                 raise ArgumentError(f"grad_req of {name} is {req!r}, expected one of {', '.join(GRAD_REQS)}")
         grads = args_grad or {}
         self._grad_req = {name: req if name in grads else "null" for name, req in self._grad_req.items()}
-        self.grad_dict: dict[str, NDArray | None] = {name: grads.get(name) if self._grad_req[name] != "null" else None for name in self._arg_names}
+        self.grad_dict: dict[str, NDArray | None] = {
+            name: grads.get(name) if self._grad_req[name] != "null" else None for name in self._arg_names
+        }
         self._graph = Graph(tuple(symbol._entries))
         self._inferred = self._check_types()
         self.outputs = [_empty(self._type(e), self._ctx) for e in self._graph.outputs]
-        self._bound_args, self._bound_aux, self._bound_grads = dict(self.arg_dict), dict(self.aux_dict), dict(self.grad_dict)
+        # What runs use; the public dictionaries are the user's to change.
+        self._bound_args, self._bound_aux = dict(self.arg_dict), dict(self.aux_dict)
+        self._bound_grads = dict(self.grad_dict)
         self._wants = {name: req for name, req in self._grad_req.items() if req != "null"}
         # (training mode, with gradients) -> plan on its arrays
         self._runs: dict[tuple[bool, bool], _Bound] = {}
@@ -86,9 +95,12 @@ class Executor:
         bound = {**self.arg_dict, **self.aux_dict}
         result = infer(self._graph, {k: v.shape for k, v in bound.items()}, {k: v.dtype_name for k, v in bound.items()})
         for name, grad in self.grad_dict.items():
-            if grad is not None and (grad.shape, grad.dtype_name) != (bound[name].shape, bound[name].dtype_name):
+            x = bound[name]
+            if grad is not None and grad.context != x.context:
+                raise ArgumentError(f"the gradient of {name} is on {grad.context}, expected {x.context}")
+            if grad is not None and (grad.shape, grad.dtype_name) != (x.shape, x.dtype_name):
                 raise ArgumentError(
-                    f"the gradient of {name} is {grad.dtype_name}{grad.shape}, expected {bound[name].dtype_name}{bound[name].shape}"
+                    f"the gradient of {name} is {grad.dtype_name}{grad.shape}, expected {x.dtype_name}{x.shape}"
                 )
         return result
 
@@ -101,7 +113,9 @@ class Executor:
         if bound is None:
             inputs = {**self._bound_args, **self._bound_aux}
             types = {name: Type(x.shape, x.dtype_name) for name, x in inputs.items()}
-            plan = compile_graph(self._graph, types, train, self._wants if gradients else {}, self._ctx, self._group2ctx)
+            plan = compile_graph(
+                self._graph, types, train, self._wants if gradients else {}, self._ctx, self._group2ctx
+            )
             arrays = [self._array(name, inputs) for name, _ in plan.arrays]
             arena = Buffer(plan.arena_bytes, self._ctx.device_typeid, self._ctx.device_id) if plan.arena_bytes else None
             heads = {int(name[5:]): slot for slot, (name, _) in enumerate(plan.arrays) if name.startswith("head:")}
@@ -120,7 +134,7 @@ class Executor:
     def forward(self, is_train: bool = False, **kwargs: Any) -> list[NDArray]:
         """Compute the outputs and return them; the same arrays each time.
 
-        is_train: whether operators with a mode run as in training, and backward may follow.   kwargs: name -> new values of arguments.
+        is_train: whether operators with a mode run as in training.   kwargs: name -> new values of arguments.
         """
         train = bool(is_train)
         with self._lock:
@@ -144,9 +158,10 @@ class Executor:
             target[:] = source
 
     def backward(self, out_grads: Any = None, is_train: bool = True) -> None:
-        """Compute the gradients of the arguments.  After forward(is_train=False) they are those of the network in inference mode.
+        """Compute the gradients of the arguments; after forward(is_train=False) those of the network in inference mode.
 
-        out_grads: the gradient that flows into each output: an NDArray, a list or a dict by output name; not needed where every output is a loss.
+        out_grads: the gradient that flows into each output: an NDArray, a list, or a dict by output name; not needed
+        where every output is a loss.
         """
         if not self._wants:
             return
@@ -156,8 +171,8 @@ class Executor:
             for k, slot in bound.heads.items():
                 if heads[k] is None:
                     raise MXNetError(
-                        f"backward: output {self._output_names[k]} is no loss, so the gradient that flows into it is needed: "
-                        "pass out_grads, or end the network with make_loss"
+                        f"backward: output {self._output_names[k]} is no loss, so the gradient that flows into it is "
+                        "needed: pass out_grads, or end the network with make_loss"
                     )
                 bound.arrays[slot] = heads[k]
             # What an inference run left behind is not enough for gradients.
@@ -171,11 +186,13 @@ class Executor:
         elif isinstance(out_grads, dict):
             out_grads = [out_grads.get(name) for name in self._output_names]
         elif not isinstance(out_grads, (list, tuple)):
-            raise ArgumentTypeError(f"backward: out_grads is {type(out_grads).__name__}, expected NDArray, or a list or dict of them")
-        if len(out_grads) > len(self.outputs):
-            raise ArgumentError(f"backward: {len(out_grads)} gradients came, expected one for each of the {len(self.outputs)} outputs")
-        heads = [*out_grads, *[None] * (len(self.outputs) - len(out_grads))]
-        return [None if head is None else _as_head(name, head, out) for name, head, out in zip(self._output_names, heads, self.outputs)]
+            came = type(out_grads).__name__
+            raise ArgumentTypeError(f"backward: out_grads is {came}, expected NDArray, or a list or dict of them")
+        n = len(self.outputs)
+        if len(out_grads) > n:
+            raise ArgumentError(f"backward: {len(out_grads)} gradients came, expected one for each of the {n} outputs")
+        heads = zip(self._output_names, [*out_grads, *[None] * (n - len(out_grads))], self.outputs)
+        return [None if head is None else _as_head(name, head, output) for name, head, output in heads]
 
     # ---- looking in ----
 
@@ -204,18 +221,18 @@ class Executor:
         with self._lock:
             if not self._runs:
                 self._ready(False, False)
-            parts = [
-                f"{'training' if train else 'inference'} plan{' with gradients' if gradients else ''}\n{bound.plan.dump()}"
-                for (train, gradients), bound in sorted(self._runs.items())
-            ]
+            parts = []
+            for (train, gradients), bound in sorted(self._runs.items()):
+                title = ("training plan" if train else "inference plan") + (" with gradients" if gradients else "")
+                parts.append(f"{title}\n{bound.plan.dump()}")
         return "\n".join(parts)
 
     def set_monitor_callback(self, callback: Any, monitor_all: bool = False) -> None:
-        """Call `callback(name, array)` with every inner output after each forward; with monitor_all also with the arguments."""
+        """Call `callback(name, array)` with every inner output after each forward; monitor_all: also the arguments."""
         self._monitor, self._monitor_all = callback, monitor_all
 
     def _report(self, train: bool) -> None:
-        """Compute every inner output once more and hand it to the monitor: it sees what fused steps never write down."""
+        """Compute every inner output once more for the monitor, which sees what fused steps never write down."""
         internals = self._symbol.get_internals()
         if self._probe is None:
             aux = {name: x.copy() for name, x in self._bound_aux.items()}
@@ -229,27 +246,39 @@ class Executor:
     # ---- changing ----
 
     def copy_params_from(
-        self, arg_params: Mapping[str, NDArray], aux_params: Mapping[str, NDArray] | None = None, allow_extra_params: bool = False
+        self,
+        arg_params: Mapping[str, NDArray],
+        aux_params: Mapping[str, NDArray] | None = None,
+        allow_extra_params: bool = False,
     ) -> None:
-        """Copy values into the bound arguments and auxiliary states.  Raises ValueError for a name that is not bound, unless extra ones are allowed."""
-        for given, bound, what in ((arg_params, self._bound_args, "arguments"), (aux_params or {}, self._bound_aux, "auxiliary states")):
+        """Copy values into the bound arguments and auxiliary states.
+
+        Raises ValueError for a name that is not bound, unless extra ones are allowed.
+        """
+        for given, bound, what in (
+            (arg_params, self._bound_args, "arguments"),
+            (aux_params or {}, self._bound_aux, "auxiliary states"),
+        ):
             for name, value in given.items():
                 if name in bound:
                     if value.shape != bound[name].shape:
                         raise ArgumentError(f"copy_params_from: {name} is {value.shape}, expected {bound[name].shape}")
                     copy_into(value.as_in_context(self._ctx), bound[name])
                 elif not allow_extra_params:
-                    raise ArgumentError(f"Find name \"{name}\" that is not in the {what}")
+                    raise ArgumentError(f'Find name "{name}" that is not in the {what}')
 
-    def reshape(self, partial_shaping: bool = False, allow_up_sizing: bool = False, **kwargs: Sequence[int]) -> "Executor":
-        """Return an executor for other input shapes that shares this one's arrays, also the memory of those that become smaller.
+    def reshape(
+        self, partial_shaping: bool = False, allow_up_sizing: bool = False, **kwargs: Sequence[int]
+    ) -> "Executor":
+        """Return an executor for other input shapes that shares this one's arrays, also memory of those that shrink.
 
-        kwargs: name -> new shape.   partial_shaping: whether arrays that are not named may change too.   allow_up_sizing: whether arrays may grow,
-        in new memory.   Raises ValueError for a change that is not allowed.
+        kwargs: name -> new shape.   partial_shaping: whether arrays that are not named may change too.
+        allow_up_sizing: whether arrays may grow, in new memory.   Raises ValueError for a change that is not allowed.
         """
         for name in kwargs:
             if name not in self._bound_args and name not in self._bound_aux:
-                raise ArgumentError(f"reshape: there is no argument {name}; the arguments are {', '.join(self._arg_names)}")
+                names = ", ".join(self._arg_names)
+                raise ArgumentError(f"reshape: there is no argument {name}; the arguments are {names}")
         arg_shapes, _, aux_shapes = self._symbol.infer_shape(**kwargs)
         if arg_shapes is None:
             raise ArgumentError("reshape: the shapes given do not determine those of all arguments")
@@ -258,11 +287,15 @@ class Executor:
             if have is None or have.shape == shape:
                 return have
             if not partial_shaping and name not in kwargs:
-                raise ArgumentError(f"reshape: {name} changes from {have.shape} to {shape}; set partial_shaping=True to allow it")
+                raise ArgumentError(
+                    f"reshape: {name} changes from {have.shape} to {shape}; set partial_shaping=True to allow it"
+                )
             if n_elements(shape) <= have.size:
                 return have.view(shape)
             if not allow_up_sizing:
-                raise ArgumentError(f"reshape: {name} grows from {have.shape} to {shape}; set allow_up_sizing=True to allow it")
+                raise ArgumentError(
+                    f"reshape: {name} grows from {have.shape} to {shape}; set allow_up_sizing=True to allow it"
+                )
             return zeros(shape, ctx=self._ctx, dtype=have.dtype)
 
         args = {name: fitted(name, shape, self._bound_args[name]) for name, shape in zip(self._arg_names, arg_shapes)}
@@ -283,7 +316,9 @@ def _as_head(name: str, head: Any, output: NDArray) -> NDArray:
     return head.astype(output.dtype).as_in_context(output.context)
 
 
-def _complete(names: Sequence[str], given: Mapping[str, NDArray], what: str, ctx: Context) -> dict[str, NDArray]:
+def _complete(
+    names: Sequence[str], given: Mapping[str, NDArray], what: str, contexts: Sequence[Context]
+) -> dict[str, NDArray]:
     result = {}
     for name in names:
         if name not in given:
@@ -291,8 +326,8 @@ def _complete(names: Sequence[str], given: Mapping[str, NDArray], what: str, ctx
         value = given[name]
         if not isinstance(value, NDArray):
             raise ArgumentError(f"{what}: {name} is {type(value).__name__}, expected NDArray")
-        if value.context != ctx:
-            raise ArgumentError(f"{what}: {name} is on {value.context}, expected {ctx}")
+        if value.context not in contexts:
+            raise ArgumentError(f"{what}: {name} is on {value.context}, expected {contexts[0]}")
         result[name] = value
     return result
 

@@ -39,7 +39,7 @@ def random_graph(rng, n_nodes):
     steps = []  # NumPy function, numbers of its inputs
     while len(steps) < n_nodes:
         # Late values are preferred, so that graphs grow deep as well as wide.
-        pick = lambda: int(len(symbols) * rng.beta(2, 1))  # noqa: E731
+        pick = lambda: int(len(symbols) * rng.beta(2, 1))
         if rng.random() < 0.5:
             name, (op, ref) = list(UNARY.items())[rng.integers(len(UNARY))]
             ins = [pick()]
@@ -51,7 +51,12 @@ def random_graph(rng, n_nodes):
         except (ValueError, IndexError, np.exceptions.AxisError):
             continue
         ranks = {values[i].ndim for i in ins}
-        if value.ndim < 1 or value.ndim > 3 or value.size > 400 or (name in ("add", "sub", "mul", "maximum") and len(ranks) > 1):
+        if (
+            value.ndim < 1
+            or value.ndim > 3
+            or value.size > 400
+            or (name in ("add", "sub", "mul", "maximum") and len(ranks) > 1)
+        ):
             continue
         if name == "dot" and ranks != {2}:
             continue

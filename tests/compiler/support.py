@@ -1,7 +1,5 @@
 """Graphs by hand and runs of plans, for the tests of the passes."""
 
-import numpy as np
-
 import cymx as mx
 from cymx._engine import Buffer
 from cymx.base import NUMPY_DTYPES
@@ -10,6 +8,7 @@ from cymx.ir import Entry, Graph, Node, Type
 from cymx.ndarray import NDArray
 from cymx.ops import find
 
+DEFAULT = Options()
 ALL_OPTIONS = [Options(a, b, c) for a in (True, False) for b in (True, False) for c in (True, False)]
 
 
@@ -26,7 +25,7 @@ def types(**arrays):
     return {name: Type(x.shape, x.dtype.name) for name, x in arrays.items()}
 
 
-def compiled(symbol, train=False, grad_req=None, options=Options(), dtype="float32", **shapes):
+def compiled(symbol, train=False, grad_req=None, options=DEFAULT, dtype="float32", **shapes):
     """Compile a symbol for variables of the given shapes."""
     given = {name: Type(shape, dtype) for name, shape in shapes.items()}
     return compile_graph(Graph(tuple(symbol._entries)), given, train, grad_req, options=options)
@@ -54,7 +53,11 @@ def run(plan, args, heads=(), grads=None, parts=(0,)):
         plan.runner.run(arrays, arena, part)
     found = {name: held[slot].asnumpy() for slot, (name, _) in enumerate(plan.arrays)}
     outputs = [found[f"out:{k}"] for k in range(sum(name.startswith("out:") for name in found))]
-    return outputs, {n[5:]: v for n, v in found.items() if n.startswith("grad:")}, {n: bound[n].asnumpy() for n in bound}
+    return (
+        outputs,
+        {n[5:]: v for n, v in found.items() if n.startswith("grad:")},
+        {n: bound[n].asnumpy() for n in bound},
+    )
 
 
 def draw(shape, rng, dtype="float32"):

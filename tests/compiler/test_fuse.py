@@ -19,7 +19,7 @@ def root(entry):
 
 
 def check(steps):
-    """Assert that every step reads only what earlier steps made, that forward steps stand alone, and that no step is too large."""
+    """Assert that steps read only what earlier ones made, that forward ones stand alone, and that none is too large."""
     made, forward_ended = set(), False
     every = {n for s in steps for n in s.nodes}
     for step in steps:
@@ -36,7 +36,9 @@ def check(steps):
 
 def test_two_products_and_a_sum_are_one_step():
     plan = compiled(v("A") * v("B") + v("C") * v("D"), A=(10, 10), B=(10, 10), C=(10, 10), D=(10, 10))
-    assert plan.dump() == """arg:A: float32(10, 10)
+    assert (
+        plan.dump()
+        == """arg:A: float32(10, 10)
 arg:B: float32(10, 10)
 arg:C: float32(10, 10)
 arg:D: float32(10, 10)
@@ -46,6 +48,7 @@ step 0 forward map [elemwise_add '_plus0']: arg:A arg:B arg:C arg:D -> out:0
     r1 = mul(in2, in3) float32(10, 10)
     r2 = add(r0, r1) float32(10, 10) -> out0
 arena: 0 bytes"""
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -60,10 +60,25 @@ def test_partly():
 @pytest.mark.parametrize(
     "symbol, shapes, dtypes, message",
     [
-        (dense, {"data": (100, 3), "fc1_weight": (3, 2)}, {}, r"FullyConnected 'fc1': weight is \(3, 2\), expected \(2, 3\) from num_hidden=2 and data \(100, 3\)"),
+        (
+            dense,
+            {"data": (100, 3), "fc1_weight": (3, 2)},
+            {},
+            r"FullyConnected 'fc1': weight is \(3, 2\), expected \(2, 3\) from num_hidden=2 and data \(100, 3\)",
+        ),
         (dense, {"fc1_weight": (2, 3)}, {}, r"the shape of variable data is not known .*: fc1_weight \(2, 3\)"),
-        (lambda: v("a") + v("b"), {"a": (2, 3), "b": (3, 2)}, {}, r"elemwise_add '_plus0': rhs is \(3, 2\), expected \(2, 3\) from lhs \(2, 3\)"),
-        (lambda: v("a") + v("b"), {"a": (2, 3)}, {"a": "float64", "b": "int32"}, "elemwise_add '_plus0': rhs is int32, expected float64"),
+        (
+            lambda: v("a") + v("b"),
+            {"a": (2, 3), "b": (3, 2)},
+            {},
+            r"elemwise_add '_plus0': rhs is \(3, 2\), expected \(2, 3\) from lhs \(2, 3\)",
+        ),
+        (
+            lambda: v("a") + v("b"),
+            {"a": (2, 3)},
+            {"a": "float64", "b": "int32"},
+            "elemwise_add '_plus0': rhs is int32, expected float64",
+        ),
     ],
 )
 def test_contradictions_are_named(symbol, shapes, dtypes, message):

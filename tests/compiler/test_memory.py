@@ -1,4 +1,4 @@
-"""Memory: values alive at once never share a byte, in place only where it is legal; lifetimes are worked out here once more."""
+"""Memory: values alive at once never share a byte, in place only where it is legal; lifetimes are worked out anew."""
 
 import numpy as np
 import pytest
@@ -57,8 +57,14 @@ def test_a_convolution_with_scratch(monkeypatch):
     seen = Seen(monkeypatch)
     x = mx.sym.Variable("x")
     for i in range(3):
-        x = mx.sym.Activation(mx.sym.Convolution(x, kernel=(3, 3), pad=(1, 1), num_filter=4, name=f"c{i}"), act_type="tanh")
-    shapes = {"x": (2, 4, 8, 8), **{f"c{i}_weight": (4, 4, 3, 3) for i in range(3)}, **{f"c{i}_bias": (4,) for i in range(3)}}
+        x = mx.sym.Activation(
+            mx.sym.Convolution(x, kernel=(3, 3), pad=(1, 1), num_filter=4, name=f"c{i}"), act_type="tanh"
+        )
+    shapes = {
+        "x": (2, 4, 8, 8),
+        **{f"c{i}_weight": (4, 4, 3, 3) for i in range(3)},
+        **{f"c{i}_bias": (4,) for i in range(3)},
+    }
     compiled(x, True, dict.fromkeys(shapes, "write"), **shapes)
     check(seen)
 

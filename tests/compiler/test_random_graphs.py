@@ -1,9 +1,10 @@
-"""Random graphs, against NumPy: every combination of options gives the same outputs, and gradients that finite differences confirm."""
+"""Random graphs against NumPy: every combination of options gives the outputs, and gradients as finite differences."""
 
 import numpy as np
 import pytest
 from compiler.random_graph import random_graph
 from compiler.support import ALL_OPTIONS, compiled, run
+
 
 @pytest.mark.parametrize("seed", range(40))
 def test_random_graph(seed):
@@ -25,7 +26,13 @@ def test_random_graph(seed):
         for y, ref in zip(outputs, expected):
             np.testing.assert_allclose(y, ref, rtol=1e-9, atol=1e-9, err_msg=f"{options}\n{plan.dump()}")
         found = {n: grads[n] - start[n] if requests[n] == "add" else grads[n] for n in used}
-        np.testing.assert_allclose(sum((found[n] * way[n]).sum() for n in used), slope, rtol=1e-4, atol=1e-5, err_msg=f"{options}\n{plan.dump()}")
+        np.testing.assert_allclose(
+            sum((found[n] * way[n]).sum() for n in used),
+            slope,
+            rtol=1e-4,
+            atol=1e-5,
+            err_msg=f"{options}\n{plan.dump()}",
+        )
         # Forward leaves what backward needs untouched: a second backward finds the same.
         again = run(plan, given, heads, start, parts=(1, 2, 2))[1]
         for n in used:

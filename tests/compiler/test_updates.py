@@ -1,4 +1,4 @@
-"""Outputs and updates: states read and written in one run, outputs that share memory with something else, and empty things."""
+"""Outputs and updates: states read and written in one run, outputs that share memory, and empty things."""
 
 import numpy as np
 import pytest
@@ -100,7 +100,17 @@ def test_batch_norm_twice_on_the_same_statistics():
 def test_outputs_have_memory_of_their_own(options):
     x = v("x")
     y = mx.sym.exp(x)
-    group = [x, x, y, y, mx.sym.reshape(y, shape=(4,)), mx.sym.reshape(x, shape=(4,)), mx.sym.ones((2, 3)), mx.sym.ones((2, 3)), mx.sym.zeros((1,))]
+    group = [
+        x,
+        x,
+        y,
+        y,
+        mx.sym.reshape(y, shape=(4,)),
+        mx.sym.reshape(x, shape=(4,)),
+        mx.sym.ones((2, 3)),
+        mx.sym.ones((2, 3)),
+        mx.sym.zeros((1,)),
+    ]
     plan = compiled(mx.sym.Group(group), options=options, x=(2, 2))
     expected = [X, X, np.exp(X), np.exp(X), np.exp(X).ravel(), X.ravel(), np.ones((2, 3)), np.ones((2, 3)), [0]]
     outputs, _, held = run(plan, {"x": X})

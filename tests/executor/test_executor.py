@@ -27,7 +27,9 @@ def values(*arrays):
 # ---- binding ----
 
 
-@pytest.mark.parametrize("args", [[full(2), full(3)], {"b": full(3), "a": full(2)}, {"a": full(2), "b": full(3), "unused": full(1)}])
+@pytest.mark.parametrize(
+    "args", [[full(2), full(3)], {"b": full(3), "a": full(2)}, {"a": full(2), "b": full(3), "unused": full(1)}]
+)
 @pytest.mark.parametrize("grads", [lambda: [full(0), full(0)], lambda: {"a": full(0), "b": full(0)}])
 @pytest.mark.parametrize("request_", ["write", ["write", "write"], {"a": "write", "b": "write"}])
 def test_every_form_of_arguments(args, grads, request_):
@@ -73,6 +75,7 @@ def test_types_reach_the_outputs():
         ({"a": full(1), "b": full(1, dtype="float64")}, None, MXNetError, "float64"),
         ({"a": full(1), "b": np.ones((2, 3))}, None, TypeError, "expected an NDArray"),
         ({"a": full(1), "b": full(1, ctx=mx.cpu(1))}, None, ValueError, r"b is on cpu\(1\), expected cpu\(0\)"),
+        ({"a": full(1), "b": full(1)}, {"a": full(1, ctx=mx.cpu(1))}, ValueError, r"gradient of a is on cpu\(1\)"),
         ({"a": full(1), "b": full(1)}, {"a": full(1, (5, 5))}, ValueError, r"the gradient of a is float32\(5, 5\)"),
     ],
 )
@@ -92,6 +95,20 @@ def test_the_same_array_twice():
 def test_arrays_are_bound_for_good(product):
     product.arg_dict["a"] = full(10)
     assert values(*product.forward()) == [6]
+
+
+def test_groups_may_lie_on_other_contexts():
+    with mx.AttrScope(ctx_group="first"):
+        x = mx.sym.Variable("x")
+    with mx.AttrScope(ctx_group="second"):
+        y = mx.sym.FullyConnected(x, num_hidden=2, name="fc")
+    exe = y.simple_bind(CPU, group2ctx={"first": CPU, "second": mx.cpu(1)}, x=(2, 3))
+    assert [a.context for a in exe.arg_arrays] == [CPU, mx.cpu(1), mx.cpu(1)]
+    for i in range(20):
+        exe.arg_dict["fc_weight"][:] = i
+        exe.forward(is_train=True, x=full(1))
+        exe.backward(full(1, (2, 2)))
+        assert values(exe.outputs[0], exe.grad_dict["x"]) == [3 * i, 2 * i]
 
 
 # ---- forward ----
@@ -189,7 +206,9 @@ def test_losses_need_no_heads():
 def test_requests():
     a, b, c = (mx.sym.Variable(n) for n in "abc")
     grads = {"a": full(1), "b": full(1), "c": full(1)}
-    exe = (a * b * c).bind(CPU, {n: full(v) for n, v in zip("abc", (2, 3, 5))}, grads, {"a": "add", "b": "write", "c": "null"})
+    exe = (a * b * c).bind(
+        CPU, {n: full(v) for n, v in zip("abc", (2, 3, 5))}, grads, {"a": "add", "b": "write", "c": "null"}
+    )
     exe.forward(is_train=True)
     for _ in range(3):
         exe.backward(full(1))
@@ -211,7 +230,9 @@ def test_a_variable_as_output_twice():
 
 def test_only_training_changes_auxiliary_states():
     exe = mx.sym.BatchNorm(mx.sym.Variable("x"), momentum=0.5, fix_gamma=False, name="bn").simple_bind(CPU, x=(4, 3))
-    exe.copy_params_from({"x": mx.nd.array(np.arange(12).reshape(4, 3)), "bn_gamma": mx.nd.ones(3)}, {"bn_moving_var": mx.nd.ones(3)})
+    exe.copy_params_from(
+        {"x": mx.nd.array(np.arange(12).reshape(4, 3)), "bn_gamma": mx.nd.ones(3)}, {"bn_moving_var": mx.nd.ones(3)}
+    )
     exe.forward()
     np.testing.assert_array_equal(exe.aux_dict["bn_moving_mean"].asnumpy(), 0)
     exe.forward(is_train=True)
@@ -263,7 +284,9 @@ def test_debug_str_shows_one_fused_step():
 
 
 def test_monitor_sees_inner_outputs():
-    net = mx.sym.Activation(mx.sym.FullyConnected(mx.sym.Variable("x"), num_hidden=2, name="fc"), act_type="relu", name="act")
+    net = mx.sym.Activation(
+        mx.sym.FullyConnected(mx.sym.Variable("x"), num_hidden=2, name="fc"), act_type="relu", name="act"
+    )
     exe = net.simple_bind(CPU, x=(1, 3))
     exe.arg_dict["fc_bias"][:] = -1
     seen = {}

@@ -1,4 +1,4 @@
-"""Many threads on executors, executors that go while their runs are queued, errors that surface at the wait, and the naive engine."""
+"""Threads on executors, executors that go while runs are queued, errors at the wait, and the naive engine."""
 
 import gc
 import os
@@ -103,7 +103,9 @@ def test_an_executor_may_go_while_its_run_is_queued():
 def test_a_failing_kernel_is_named_at_the_wait():
     """A plan whose matmul brings operands that do not fit: the run is accepted, and the wait tells where it failed."""
     operand = (0, 0, (2, 3), "float32")
-    plan = _ops.Plan([("matmul", "dot 'broken'", [operand, operand], [(1, 0, (2, 2), "float32")], (0, 0), None, 0, 1 << 30)], 2, 1)
+    plan = _ops.Plan(
+        [("matmul", "dot 'broken'", [operand, operand], [(1, 0, (2, 2), "float32")], (0, 0), None, 0, 1 << 30)], 2, 1
+    )
     x, y = mx.nd.ones((2, 3)), mx.nd.ones((2, 2))
     plan.run([x, y], None)
     with pytest.raises(MXNetError, match="dot 'broken'"):
@@ -120,7 +122,13 @@ def test_the_naive_engine_gives_the_same():
         "print(y.asnumpy().tolist(), [g.asnumpy().tolist() for g in e.grad_arrays])"
     )
     found = [
-        subprocess.run([sys.executable, "-c", code], env={**os.environ, "MXNET_ENGINE_TYPE": kind}, capture_output=True, text=True, check=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "MXNET_ENGINE_TYPE": kind},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
         for kind in ("NaiveEngine", "ThreadedEnginePerDevice")
     ]
     assert found[0] == found[1] and "[[" in found[0]

@@ -49,5 +49,7 @@ def test_gradients_add_up_over_small_batches():
     for i in range(0, 8, 2):
         part.forward(is_train=True, data=x[i : i + 2])
         part.backward(mx.nd.ones((2, 2)))
-    np.testing.assert_allclose(part.grad_dict["fc_weight"].asnumpy(), whole.grad_dict["fc_weight"].asnumpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        part.grad_dict["fc_weight"].asnumpy(), whole.grad_dict["fc_weight"].asnumpy(), rtol=1e-5, atol=1e-6
+    )
     np.testing.assert_allclose(part.grad_dict["fc_bias"].asnumpy(), [8, 8])
