@@ -1,0 +1,146 @@
+"""What a run found: a table of ratios in Markdown, JSON, and a bar chart.  Called by __main__.py."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import platform
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+from .peers import PEERS
+from .runner import Cell, Settings
+from .workload import Workload
+
+
+@dataclass(frozen=True)
+class Row:
+    """A workload with what became of each contestant."""
+
+    workload: Workload
+    cells: dict[str, Cell]
+
+    def ratio(self, peer: str) -> float | None:
+        """Return cymx's figure over a peer's: the median over the rounds, in each of which both had their turn."""
+        ours, theirs = self.cells.get("cymx"), self.cells.get(peer)
+        if not (ours and theirs and ours.figures and theirs.figures):
+            return None
+        return statistics.median(a / b for a, b in zip(ours.figures, theirs.figures))
+
+
+def cpu() -> str:
+    """Return the processor's name and how many cores this process may use."""
+    import os
+
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        name = platform.processor() or platform.machine()
+    return f"{name}, {len(os.sched_getaffinity(0))} cores"
+
+
+def shown(value: float, unit: str) -> str:
+    """Return a figure with three digits."""
+    if unit != "s":
+        return f"{value:.3g} {unit}"
+    for scale, name in ((1, "s"), (1e-3, "ms"), (1e-6, "us")):
+        if value >= scale:
+            break
+    return f"{value / scale:.3g} {name}"
+
+
+def targets(row: Row, rows: dict[str, Row]) -> list[tuple[str, bool | None]]:
+    """Return (target in words, whether it is met; None where the run cannot tell)."""
+    workload, found = row.workload, []
+    for peer, limit in workload.limits.items():
+        ratio = row.ratio(peer)
+        found.append((f"{limit:.3g} x {PEERS[peer].title}", None if ratio is None else ratio <= limit))
+    ours = row.cells["cymx"].median if "cymx" in row.cells else None
+    if workload.under:
+        other, limit = workload.under
+        theirs = rows[other].cells["cymx"].median if other in rows and "cymx" in rows[other].cells else None
+        found.append((f"{limit:.3g} x {other}", None if not (ours and theirs) else ours / theirs <= limit))
+    if workload.at_most is not None:
+        found.append((shown(workload.at_most, workload.unit), None if ours is None else ours <= workload.at_most))
+    return found
+
+
+def table(rows: list[Row], names: list[str], versions: dict[str, str | None]) -> str:
+    """Return the table: cymx's figure, its ratio to each peer's (below 1: cymx is ahead), the targets, and notes below."""
+    peers = [name for name in names if name != "cymx"]
+    by_name = {row.workload.name: row for row in rows}
+    head = ["workload", "cymx", *(PEERS[p].title + ("" if versions.get(p) else " (absent)") for p in peers), "at most", ""]
+    lines, notes = [head, ["---"] * len(head)], []
+
+    def cell(row: Row, peer: str) -> str:
+        found = row.cells.get(peer)
+        if found is None:
+            return ""
+        if found.note:
+            if versions.get(peer):
+                notes.append(f"- {row.workload.name}, {PEERS[peer].title}: {found.note}")
+            return "absent" if not versions.get(peer) else "not yet" if found.note.startswith("not yet") else "see below"
+        if peer == "cymx":
+            return shown(found.median, row.workload.unit)
+        ratio = row.ratio(peer)
+        return shown(found.median, row.workload.unit) if ratio is None else f"{ratio:.2f}"
+
+    for row in rows:
+        wanted = targets(row, by_name)
+        verdict = ", ".join({True: "met", False: "missed", None: "?"}[met] for _, met in wanted)
+        lines.append([row.workload.what, *(cell(row, n) for n in ("cymx", *peers)), ", ".join(words for words, _ in wanted), verdict])
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    text = ["| " + " | ".join(c.ljust(w) if c != "---" else "-" * w for c, w in zip(line, widths)) + " |" for line in lines]
+    return "\n".join([*text, *(["", *dict.fromkeys(notes)] if notes else [])])
+
+
+def write_json(path: Path, rows: list[Row], versions: dict[str, str | None], settings: Settings) -> None:
+    """Write every figure of every round, with the versions and the machine."""
+    by_name = {row.workload.name: row for row in rows}
+    document = {
+        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "cpu": cpu(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "threads": settings.threads,
+        "rounds": settings.rounds,
+        "versions": versions,
+        "workloads": {
+            row.workload.name: {
+                "what": row.workload.what,
+                "unit": row.workload.unit,
+                "figures": {name: cell.figures for name, cell in row.cells.items() if cell.figures},
+                "notes": {name: cell.note for name, cell in row.cells.items() if cell.note},
+                "ratios": {name: row.ratio(name) for name in row.cells if name != "cymx" and row.ratio(name) is not None},
+                "targets": dict(targets(row, by_name)),
+            }
+            for row in rows
+        },
+    }
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def draw(path: Path, rows: list[Row], names: list[str], versions: dict[str, str | None]) -> None:
+    """Draw each peer's figure over cymx's as bars, on a logarithmic scale.  Raises ImportError without matplotlib."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    rows = [row for row in rows if row.cells.get("cymx") and row.cells["cymx"].figures]
+    peers = [p for p in names if p != "cymx" and any(row.ratio(p) for row in rows)]
+    figure, axes = plt.subplots(figsize=(10, 1.5 + 0.16 * len(rows) * (len(peers) + 1)))
+    height = 0.85 / max(1, len(peers))
+    for k, peer in enumerate(peers):
+        points = [(i + k * height, 1 / row.ratio(peer)) for i, row in enumerate(rows) if row.ratio(peer)]
+        axes.barh(*zip(*points), height=height, left=0, label=f"{PEERS[peer].title} {versions.get(peer) or ''}")
+    axes.axvline(1, color="black", linewidth=1)
+    axes.set_xscale("log")
+    axes.set_yticks([i + 0.4 for i in range(len(rows))], [row.workload.what for row in rows])
+    axes.invert_yaxis()
+    axes.set_xlabel("time of the peer / time of cymx (to the right of the line cymx is ahead)")
+    axes.legend(fontsize="small")
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,73 @@
+"""One training step, in Module and in PyTorch: forward, backward, SGD with momentum; cross-entropy, averaged over the batch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .workload import Job
+
+RATE, MOMENTUM = 0.01, 0.9
+
+
+def _changes(probabilities, before, after):
+    """Return what all peers must agree on after one step: the outputs, the size of each weight's change, and the first weight's change itself."""
+    moved = {name: after[name] - before[name] for name in sorted(before)}
+    sizes = np.array([np.linalg.norm(x.astype("float64")) for x in moved.values()])
+    return [probabilities, sizes, moved[min(moved)]]
+
+
+def with_module(mx, symbol, x):
+    """Return the Job of a Module.
+
+    x: `data` and `label`, `params` and `aux` by name.
+    """
+    data_shape, label_shape = [("data", x["data"].shape)], [("softmax_label", x["label"].shape)]
+    module = mx.mod.Module(symbol, context=mx.cpu())
+    module.bind(data_shapes=data_shape, label_shapes=label_shape)
+    nd = lambda arrays: {name: mx.nd.array(value) for name, value in arrays.items()}
+    start = nd(x["params"]), nd(x["aux"])
+    module.init_params(arg_params=start[0], aux_params=start[1])
+    settings = {"learning_rate": RATE, "momentum": MOMENTUM, "rescale_grad": 1 / x["label"].size}
+    module.init_optimizer(optimizer="sgd", optimizer_params=settings)
+    batch = mx.io.DataBatch([mx.nd.array(x["data"])], [mx.nd.array(x["label"])])
+
+    def loop(n):
+        for _ in range(n):
+            module.forward_backward(batch)
+            module.update()
+        mx.nd.waitall()
+
+    def result():
+        loop(1)
+        after = {name: value.asnumpy() for name, value in module.get_params()[0].items()}
+        return _changes(module.get_outputs()[0].asnumpy(), x["params"], after)
+
+    return Job(loop, result)
+
+
+def with_torch(torch, forward, x):
+    """Return the Job of PyTorch.
+
+    forward: (tensors by name, data) -> logits (N, classes).   x: as in with_module; labels (N,), or (batch, steps) for outputs with time first.
+    """
+    weights = {name: torch.tensor(value, requires_grad=True) for name, value in x["params"].items()}
+    tensors = {**weights, **{name: torch.tensor(value) for name, value in x["aux"].items()}}
+    data, label = torch.tensor(x["data"]), torch.tensor(x["label"].T.reshape(-1)).long()
+    optimizer = torch.optim.SGD(weights.values(), lr=RATE, momentum=MOMENTUM)
+
+    def step():
+        optimizer.zero_grad()
+        logits = forward(tensors, data)
+        torch.nn.functional.cross_entropy(logits, label).backward()
+        optimizer.step()
+        return logits
+
+    def loop(n):
+        for _ in range(n):
+            step()
+
+    def result():
+        probabilities = torch.softmax(step().detach(), 1).numpy()
+        return _changes(probabilities, x["params"], {name: value.detach().numpy() for name, value in weights.items()})
+
+    return Job(loop, result)

@@ -1,0 +1,102 @@
+"""A process that is one peer: it answers the runner's questions, one JSON line each way.
+
+Run as a file by the interpreter of the peer's environment: `worker.py PEER THREADS`.  What the libraries print goes to standard error.
+
+    {"do": "version"}                                   -> {"version": ...}
+    {"do": "prepare", "workload": ..., "tiny": ...}     -> {}                 make the Job
+    {"do": "result", "path": ...}                       -> {"arrays": n}      write what all peers must agree on (.npz)
+    {"do": "run", "n": ...}                             -> {"seconds": ...}   time n turns
+    {"do": "value"}                                     -> {"value": ...}     measure what is no time of a loop
+
+A peer that cannot answers {"absent": why} (library or operator is not there) or {"failed": why}.
+"""
+
+import gc
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+# At the end of the path, so that an installed cymx comes before the checkout's; the folder of this file is no place to import from.
+sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).resolve().parent]
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+import numpy as np  # noqa: E402
+
+from benchmarks.peers import PEERS, Absent  # noqa: E402
+from benchmarks.workloads import find  # noqa: E402
+
+LARGEST = 1 << 20
+
+
+def sample(x):
+    """Return an array's values, or an even choice of them where it is large."""
+    flat = np.ascontiguousarray(x).reshape(-1)
+    return flat[:: -(-flat.size // LARGEST)] if flat.size else flat
+
+
+class Worker:
+    """One peer and the job it has in hand."""
+
+    def __init__(self, peer, threads):
+        self.peer, self.threads, self.inputs, self.job = PEERS[peer], threads, None, None
+
+    def version(self):
+        """Return the library's version without importing it."""
+        return {"version": self.peer.version()}
+
+    def prepare(self, workload, tiny):
+        """Make a workload's Job.  Raises Absent where library or operators are not there."""
+        workload = find(workload)
+        # Kept: a job in C++ has only the addresses.
+        self.inputs = inputs = {**workload.make(tiny), "threads": self.threads}
+        library = self.peer.load(self.threads) if workload.load else self.peer
+        if workload.operators and self.peer.name in ("cymx", "mxnet"):
+            missing = [name for name in workload.operators if not hasattr(library.sym, name)]
+            if missing:
+                raise Absent("not yet: {}".format(", ".join(missing)))
+        self.job = workload.peers[self.peer.name](library, inputs)
+        return {}
+
+    def result(self, path):
+        """Write the job's result."""
+        arrays = self.job.result()
+        if arrays is None:
+            return {"arrays": 0}
+        np.savez(path, *[sample(x) for x in arrays])
+        return {"arrays": len(arrays)}
+
+    def run(self, n):
+        """Time n turns."""
+        loop = self.job.loop
+        gc.disable()
+        start = time.perf_counter()
+        loop(n)
+        spent = time.perf_counter() - start
+        gc.enable()
+        return {"seconds": spent}
+
+    def value(self):
+        """Measure once."""
+        return {"value": self.job.value()}
+
+
+def main():
+    """Answer until the input ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    worker = Worker(sys.argv[1], int(sys.argv[2]))
+    for line in sys.stdin:
+        question = json.loads(line)
+        try:
+            answer = getattr(worker, question.pop("do"))(**question)
+        except Absent as error:
+            answer = {"absent": str(error)}
+        except Exception as error:  # noqa: BLE001  (a peer's trouble is a cell of the table)
+            answer = {"failed": "{}: {}".format(type(error).__name__, " ".join(str(error).split())[:300])}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
