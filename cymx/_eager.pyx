@@ -51,12 +51,13 @@ cdef enum:
     GREATER_EQUAL
     LESSER
     LESSER_EQUAL
+    IDENTITY
     N_OPERATORS
 
 cdef int64_t FUNCTORS[N_OPERATORS]
 NAMES = (
     "add", "subtract", "multiply", "divide", "modulo", "power",
-    "equal", "not_equal", "greater", "greater_equal", "lesser", "lesser_equal",
+    "equal", "not_equal", "greater", "greater_equal", "lesser", "lesser_equal", "identity",
 )
 for _i, _name in enumerate(
     ("add", "sub", "mul", "div", "mod", "power", *NAMES[6:])
@@ -89,10 +90,11 @@ cdef void flatten(cymx_tensor *flat, Array x) noexcept:
 
 
 cdef int launch(int which, Array lhs, Array rhs, const double *number, bint number_first, Array out) except -1:
-    """Push `lhs which rhs`, or with a number in the place of rhs, into out; all of one type."""
+    """Push `lhs which rhs`, or with a number in the place of rhs, or `which lhs`, into out; all of one type."""
     cdef EagerTask *arg = <EagerTask *>malloc(sizeof(EagerTask))
     cdef int64_t *words
     cdef int64_t n_in = 1 if rhs is None else 2
+    cdef int64_t n_const = 0 if number is NULL else 1
     cdef int64_t dtype = lhs.t.dtype
     cdef cymx_buffer *reads[2]
     cdef cymx_buffer *writes[1]
@@ -109,16 +111,18 @@ cdef int launch(int which, Array lhs, Array rhs, const double *number, bint numb
     flatten(&arg.operands[n_in], out)
     arg.n_in = n_in
     words = arg.words
-    words[0], words[1], words[2], words[3], words[4], words[5] = 1, 2 - n_in, 1, 1, lhs.n_elements, 1
+    words[0], words[1], words[2], words[3], words[4], words[5] = 1, n_const, 1, 1, lhs.n_elements, 1
     words += 6
     if rhs is not None:
         words[0] = 1
         words += 1
-    else:
+    if number is not NULL:
         words[0], words[1] = dtype, (<const int64_t *>number)[0]
         words += 2
     words[0], words[1], words[2], words[3] = FUNCTORS[which], dtype, number_first, not number_first
     words[4], words[5] = -1, 2
+    if n_in + n_const == 1:
+        words[3], words[5] = -1, 1
     arg.n_words = words + 6 - arg.words
     memset(&task, 0, sizeof(task))
     reads[0], task.n_reads = lhs.ptr, n_in
@@ -218,6 +222,16 @@ cdef inline bint in_step(Array x, Array y) noexcept:
 
 cdef class EagerArray(Array):
     """An Array with Python's arithmetic and comparisons."""
+
+    def assign(self, other):
+        """Copy `other` into this array where both are alike; return whether it was done."""
+        if type(self) is not type(other) or self.readonly or not alike(self, <Array>other):
+            return False
+        if self.n_elements and self.t.data != (<Array>other).t.data:
+            if not in_step(self, <Array>other):
+                return False
+            launch(IDENTITY, <Array>other, None, NULL, False, self)
+        return True
 
     def __add__(self, other):
         return compute(ADD, self, other)

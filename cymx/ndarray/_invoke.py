@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from .._array import Array
+from .._eager import EagerArray
 from .._engine import Buffer
 from ..base import ArgumentError, Context, MXNetError, current_context
 from ..compiler import Plan, compile_graph
@@ -199,6 +200,8 @@ def _compile_updates(
 
 def copy_into(source: Array, target: Array) -> None:
     """Copy an array into another of the same shape, converting its dtype, in the engine's order."""
+    if isinstance(target, EagerArray) and target.assign(source):
+        return
     op = _CAST if source.dtype_name != target.dtype_name else _IDENTITY
     invoke(op, [source], {"dtype": target.dtype_name} if op is _CAST else {}, out=target)
 
