@@ -1,5 +1,6 @@
 """Random numbers: counter-based (Philox), the same for every device and thread count."""
 
+from ..base import ArgumentError
 from ._build import F, cast, reshape
 from ._def import Composed, Kernel, Launch, op
 from ._params import Param, Shape
@@ -33,6 +34,11 @@ class RandomUniform(Draw):
     low: float = Param(0.0)
     high: float = Param(1.0)
 
+    def shape(p, ins, outs):
+        if p.low > p.high:
+            raise ArgumentError(f"low is {p.low}, expected at most high={p.high}")
+        return Draw.shape(p, ins, outs)
+
     def bounds(p):
         return (p.low, p.high)
 
@@ -43,7 +49,7 @@ class RandomNormal(Draw):
 
     row, positional = "random_normal", ("loc", "scale")
     loc: float = Param(0.0)
-    scale: float = Param(1.0)
+    scale: float = Param(1.0, ge=0)
 
     def bounds(p):
         return (p.loc, p.scale)
@@ -72,6 +78,11 @@ class RandomRandint(Draw):
     def dtype(p, ins, outs):
         return [], [p.dtype if p.dtype not in (None, "None") else "int32"]
 
+    def shape(p, ins, outs):
+        if p.low >= p.high:
+            raise ArgumentError(f"low is {p.low}, expected less than high={p.high}")
+        return Draw.shape(p, ins, outs)
+
     def bounds(p):
         return (float(p.low), float(p.high))
 
@@ -80,22 +91,28 @@ class RandomRandint(Draw):
 class RandomExponential(Composed):
     """Numbers drawn from the exponential distribution with rate lam.   -> output `shape` of `dtype`."""
 
-    inputs, grad = (), None
-    shape, dtype = Draw.shape, Draw.dtype
+    inputs, grad, dtype, is_random = (), None, Draw.dtype, True
     lam: float = Param(1.0)
     shape_: Shape = Param(())
     ctx: str = Param("")
     dtype_: str | None = Param(None, choices=("float16", "float32", "float64", "bfloat16", "None"))
 
+    def shape(p, ins, outs):
+        if p.lam <= 0:
+            raise ArgumentError(f"lam is {p.lam}, expected a number above 0")
+        return Draw.shape(p, ins, outs)
+
     def compose(p):
-        u = F.random_uniform(shape=p.shape or (1,), dtype=Draw.dtype(p, [], [])[1][0])
-        return F.log1p(-u) * (-1 / p.lam)
+        dtype = Draw.dtype(p, [], [])[1][0]
+        # Rounded to 16 bits, u may be 1, whose logarithm is infinite.
+        u = F.random_uniform(shape=p.shape or (1,), dtype="float64" if dtype == "float64" else "float32")
+        return cast(F.log1p(-u) * (-1 / p.lam), dtype)
 
 
 class DrawLike(Composed):
     """The base of operators that draw as many numbers as data has: data (any) -> output (same)."""
 
-    dtype, grad = same(FLOATS), None
+    dtype, grad, is_random = same(FLOATS), None, True
 
     def shape(p, ins, outs):
         return ins, [ins[0]]
@@ -117,7 +134,7 @@ class RandomNormalLike(DrawLike):
     """Numbers drawn from the normal distribution.   data (any) -> output (the same shape and dtype)."""
 
     loc: float = Param(0.0)
-    scale: float = Param(1.0)
+    scale: float = Param(1.0, ge=0)
 
     def compose(p, x):
         return F.random_normal(loc=p.loc, scale=p.scale, shape=x.shape, dtype=x.dtype)
@@ -126,7 +143,7 @@ class RandomNormalLike(DrawLike):
 class Sample(Composed):
     """The base of operators with parameters in arrays: two (n...) -> output (n..., *shape)."""
 
-    grad = None
+    grad, is_random = None, True
     shape_: Shape = Param(())
     dtype_: str | None = Param(None, choices=("float16", "float32", "float64", "None"))
 
