@@ -31,8 +31,8 @@ cdef extern from "Python.h":
 # Below this many elements a task may run in the calling thread: about 100 us on one core.
 cdef int64_t SMALL = 131072
 
-# What `ndarray` answers with where the fast way does not apply: name -> function(lhs, rhs), and name_in_place ->
-# function(self, other).
+# What `ndarray` answers with where the fast way does not apply: name -> function(lhs, rhs), name_in_place ->
+# function(self, other), "put" -> function(self, key, value), "copyto" -> function(self, other).
 general = {}
 
 cdef tuple NO_ARGUMENTS = ()
@@ -222,6 +222,20 @@ cdef inline bint in_step(Array x, Array y) noexcept:
 
 cdef class EagerArray(Array):
     """An Array with Python's arithmetic and comparisons."""
+
+    def __setitem__(self, key, value):
+        if type(key) is slice and key.start is None and key.stop is None and key.step is None and self.assign(value):
+            return
+        general["put"](self, key, value)
+
+    def copyto(self, other):
+        """Copy the elements into `other` and return it: an array of the same shape, or a context for a new one.
+
+        The target keeps its dtype.   Raises ArgumentError (a ValueError) for one of another shape.
+        """
+        if other is not self and type(other) is type(self) and (<EagerArray>other).assign(self):
+            return other
+        return general["copyto"](self, other)
 
     def assign(self, other):
         """Copy `other` into this array where both are alike; return whether it was done."""

@@ -13,7 +13,8 @@ from typing import Any
 
 from ._engine import Buffer
 from .base import ArgumentError, ArgumentTypeError, Context, MXNetError
-from .compiler import Plan, compile_graph, infer
+from .compiler import Plan, compile_graph
+from .compiler.infer import infer
 from .ir import Entry, Graph, Type
 from .ndarray import NDArray, array, zeros
 from .ndarray._invoke import copy_into

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .._eager import EagerArray
+from .._eager import EagerArray, general
 from ..base import NUMPY_DTYPES, ArgumentError, ArgumentTypeError, Context, IndexRangeError, cpu, dtype_name
 from ..ops import REGISTRY, find
 from ..ops.shape import reshape_target
@@ -132,30 +132,8 @@ class NDArray(EagerArray):
         return values.astype(dtype)
 
     __getitem__ = indexing.get
-    __setitem__ = indexing.put
 
     # ---- copies ----
-
-    def copyto(self, other: Any) -> Any:
-        """Copy the elements into `other` and return it: an array of the same shape, or a context for a new one.
-
-        The target keeps its dtype.   Raises ArgumentError (a ValueError) for one of another shape.
-        """
-        if isinstance(other, Context):
-            new = type(self).empty(self.shape, self.dtype_name, other.device_typeid, other.device_id)
-            return self.copyto(new)
-        if not isinstance(other, NDArray):
-            raise ArgumentTypeError(f"copyto does not support type {type(other)}, expected an NDArray or a Context")
-        if other is self:
-            warnings.warn("You are attempting to copy an array to itself", RuntimeWarning, stacklevel=2)
-            return False
-        if other.shape != self.shape:
-            raise ArgumentError(f"copyto: the target has shape {other.shape}, expected {self.shape}")
-        if other.context == self.context:
-            copy_into(self, other)
-        else:
-            store(other, self.astype(other.dtype_name, copy=False).read())
-        return other
 
     def copy(self) -> "NDArray":
         """Return a copy on the same context."""
@@ -265,6 +243,29 @@ class NDArray(EagerArray):
 
     def __abs__(self):
         return self.abs()  # type: ignore[attr-defined]
+
+
+def _copyto(self: NDArray, other: Any) -> Any:
+    """Do what EagerArray.copyto leaves: new arrays, other dtypes, and errors."""
+    if isinstance(other, Context):
+        new = type(self).empty(self.shape, self.dtype_name, other.device_typeid, other.device_id)
+        return self.copyto(new)
+    if not isinstance(other, NDArray):
+        raise ArgumentTypeError(f"copyto does not support type {type(other)}, expected an NDArray or a Context")
+    if other is self:
+        warnings.warn("You are attempting to copy an array to itself", RuntimeWarning, stacklevel=2)
+        return False
+    if other.shape != self.shape:
+        raise ArgumentError(f"copyto: the target has shape {other.shape}, expected {self.shape}")
+    if other.context == self.context:
+        copy_into(self, other)
+    else:
+        store(other, self.astype(other.dtype_name, copy=False).read())
+    return other
+
+
+general["copyto"] = _copyto
+general["put"] = indexing.put
 
 
 def _rebuilt(values: np.ndarray) -> NDArray:
