@@ -28,4 +28,5 @@ cdef class Array:
     cdef int allocate(self, int32_t device_type, int32_t device_id) except -1
     cdef int share(self, cymx_buffer *ptr, int64_t offset_bytes) noexcept
     cdef int describe(self, tuple shape, int dtype) except -1
+    cdef int copy_out(self, void *target) except -1
     cdef int copy_in(self, void *source, int64_t n) except -1

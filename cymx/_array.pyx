@@ -30,6 +30,7 @@ from cymx._engine cimport (
     push,
     raise_error,
     wait_to_read,
+    wait_to_write,
 )
 
 import numpy as np
@@ -47,15 +48,17 @@ FORMATS[0], FORMATS[1], FORMATS[2], FORMATS[3], FORMATS[4] = b"f", b"d", b"e", b
 FORMATS[5], FORMATS[6], FORMATS[7] = b"b", b"q", b"?"
 
 
-cdef struct WriteTask:
+cdef struct CopyTask:
     void *target
     void *source
     int64_t n
+    bint done
 
 
-cdef int run_write(void *arg, cymx_error *err) noexcept nogil:
-    cdef WriteTask *task = <WriteTask *>arg
+cdef int run_copy(void *arg, cymx_error *err) noexcept nogil:
+    cdef CopyTask *task = <CopyTask *>arg
     memcpy(task.target, task.source, task.n)
+    task.done = True
     return 0
 
 
@@ -213,14 +216,33 @@ cdef class Array:
 
         Waits for pending writes; raises the error that the last one left.
         """
-        self.buffer.wait_to_read()
         result = np.empty(self.cached_shape, NUMPY_DTYPES[DTYPE_NAMES[self.t.dtype]])
-        cdef void *data = <void *><intptr_t>result.ctypes.data
-        cdef int64_t n = self.n_elements * ITEM_BYTES[self.t.dtype]
-        cdef void *source = self.t.data
-        with nogil:
-            memcpy(data, source, n)
+        self.copy_out(<void *><intptr_t>result.ctypes.data)
         return result
+
+    cdef int copy_out(self, void *target) except -1:
+        # As a task, so that no other thread's run writes the elements meanwhile.
+        cdef CopyTask arg
+        cdef cymx_task task
+        cdef cymx_error err
+        cdef cymx_buffer *ptr = self.ptr
+        cdef int code
+        arg.target, arg.source, arg.n, arg.done = target, self.t.data, self.n_elements * ITEM_BYTES[self.t.dtype], False
+        memset(&task, 0, sizeof(task))
+        task.run, task.arg = run_copy, &arg
+        task.reads, task.n_reads = &ptr, 1
+        task.device_type, task.device_id = ptr.device_type, ptr.device_id
+        task.label, task.flags = b"copy", CYMX_TASK_SMALL
+        with nogil:
+            code = wait_to_read(ptr, &err)
+            if code == 0:
+                code = push(&task, &err)
+                if code == 0 and not arg.done:
+                    # Queued: whoever waits for all users of the memory waits for this task.
+                    code = wait_to_write(ptr, &err)
+        if code:
+            raise_error(&err)
+        return 0
 
     def write(self, source):
         """Copy in the bytes of a C-contiguous object of the same size.
@@ -240,7 +262,7 @@ cdef class Array:
 
     cdef int copy_in(self, void *source, int64_t n) except -1:
         # As a task, so that it takes its turn and clears poison; waited for, because the source may change afterwards.
-        cdef WriteTask *arg = <WriteTask *>malloc(sizeof(WriteTask))
+        cdef CopyTask *arg = <CopyTask *>malloc(sizeof(CopyTask))
         cdef cymx_task task
         cdef cymx_error err
         cdef cymx_buffer *ptr = self.ptr
@@ -249,7 +271,7 @@ cdef class Array:
             raise MemoryError("no memory for a copy")
         arg.target, arg.source, arg.n = self.t.data, source, n
         memset(&task, 0, sizeof(task))
-        task.run, task.drop, task.arg = run_write, free, arg
+        task.run, task.drop, task.arg = run_copy, free, arg
         task.writes, task.n_writes = &ptr, 1
         # A partial write reads the rest: poison elsewhere in the buffer stays.
         if n < ptr.bytes:
