@@ -10,10 +10,10 @@
 #define CYMX_CAT_(a, b) a##b
 #define CYMX_CAT(a, b) CYMX_CAT_(a, b)
 
-#define CYMX_ROWS(room, ...)                                                                                                                         \
-    extern "C" {                                                                                                                                     \
-    extern const cymx_kernel_row CYMX_CAT(cymx_rows_##room##_, CYMX_ISA)[];                                                                          \
-    const cymx_kernel_row CYMX_CAT(cymx_rows_##room##_, CYMX_ISA)[] = {__VA_ARGS__, {nullptr, nullptr}};                                             \
+#define CYMX_ROWS(room, ...)                                                                             \
+    extern "C" {                                                                                         \
+    extern const cymx_kernel_row CYMX_CAT(cymx_rows_##room##_, CYMX_ISA)[];                              \
+    const cymx_kernel_row CYMX_CAT(cymx_rows_##room##_, CYMX_ISA)[] = {__VA_ARGS__, {nullptr, nullptr}}; \
     }
 
-#define CYMX_ROOMS(X) X(map) X(reduce) X(copy) X(index) X(random) X(matmul) X(conv) X(pool) X(softmax)
+#define CYMX_ROOMS(X) X(map) X(reduce) X(copy) X(index) X(random) X(matmul) X(conv) X(pool) X(softmax) X(rnn) X(sort)

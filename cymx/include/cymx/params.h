@@ -85,4 +85,16 @@ struct arange_params {
     i64 repeat;
 };
 
+enum rnn_mode { RNN_RELU = 0, RNN_TANH = 1, RNN_LSTM = 2, RNN_GRU = 3 };
+
+// rnn_fwd, rnn_bwd: one layer in one direction.
+struct rnn_params {
+    i64 mode, reverse;
+};
+
+// sort, argsort: rows are the input's last dimension; the first k of each are written.
+struct sort_params {
+    i64 ascending, k;
+};
+
 } // namespace cymx
