@@ -12,7 +12,7 @@ from ._shapes import ALL, NUMBERS, all_same, broadcast, known, merge_all, normal
 
 
 class Binary(Map):
-    """The base of broadcasting operators: lhs, rhs (shapes that broadcast) -> output (their shape), all of one dtype."""
+    """The base of broadcasting operators: lhs, rhs (shapes that broadcast) -> output (their shape), of one dtype."""
 
     inputs = ("lhs", "rhs")
     shape, dtype = broadcast, same(NUMBERS)
@@ -257,11 +257,18 @@ class BroadcastTo(Spread):
             if len(p.shape) < len(data) or any(n not in (1, m) for n, m in zip(data[::-1], p.shape[::-1])):
                 raise ArgumentError(f"data {data} does not broadcast to shape={p.shape}")
             return ins, [p.shape]
+        if data and len(p.shape) != len(data):
+            raise ArgumentError(f"shape is {p.shape}, expected {len(data)} dimensions, as data {data} has")
         target = tuple(d if s == 0 else s for d, s in zip(data, p.shape)) if data else p.shape
         for d, s in zip(data, target):
             if d not in (1, -1) and d != s:
                 raise ArgumentError(f"data {data} does not broadcast to shape={p.shape}")
         return ins, [target]
+
+
+def _several(axes):
+    """Return axes as a tuple: None has none, an integer is one."""
+    return () if axes is None else (axes,) if isinstance(axes, int) else axes
 
 
 @op("broadcast_axis", "broadcast_axes")
@@ -276,8 +283,7 @@ class BroadcastAxis(Composed):
         if ins[0] is None:
             return ins, outs
         target = list(ins[0])
-        axes = (p.axis,) if isinstance(p.axis, int) else p.axis
-        sizes = (p.size,) if isinstance(p.size, int) else p.size
+        axes, sizes = _several(p.axis), _several(p.size)
         if len(axes) != len(sizes):
             raise ArgumentError(f"axis is {p.axis} and size is {p.size}, expected as many of each")
         for axis, size in zip(axes, sizes):
@@ -306,11 +312,17 @@ class BroadcastLike(Composed):
         x, like = ins
         if not known(x) or not known(like):
             return ins, outs
-        if p.lhs_axes is None:
-            return ins, [like]
+        lhs_axes, rhs_axes = _several(p.lhs_axes), _several(p.rhs_axes)
+        if len(lhs_axes) != len(rhs_axes):
+            raise ArgumentError(f"lhs_axes is {p.lhs_axes} and rhs_axes is {p.rhs_axes}, expected as many of each")
+        if not lhs_axes and len(x) != len(like):
+            raise ArgumentError(f"lhs is {x}, expected {len(like)} dimensions from rhs {like}")
         target = list(x)
-        for a, b in zip(p.lhs_axes, p.rhs_axes or ()):
-            target[normalize_axis(a, len(x), "lhs_axes")] = like[normalize_axis(b, len(like), "rhs_axes")]
+        for a, b in zip(lhs_axes or range(len(x)), rhs_axes or range(len(like))):
+            a, b = normalize_axis(a, len(x), "lhs_axes"), normalize_axis(b, len(like), "rhs_axes")
+            if x[a] not in (1, like[b]):
+                raise ArgumentError(f"lhs is {x}, expected size 1 at axis {a} to broadcast it to {like[b]}")
+            target[a] = like[b]
         return ins, [tuple(target)]
 
     def dtype(p, ins, outs):

@@ -94,7 +94,7 @@ class OnesLike(Composed):
 def _arange_length(p) -> int:
     start, stop = (0.0, p.start) if p.stop is None else (p.start, p.stop)
     if p.step == 0:
-        raise ArgumentError("step is 0")
+        raise ArgumentError("step is 0, expected another number")
     n = -(-(stop - start) // p.step)
     if n < 0 or (n == 0 and stop != start):
         raise ArgumentError(f"start={start}, stop={stop}, step={p.step} hold no number")
@@ -134,7 +134,7 @@ class Linspace(Composed):
 
     inputs, grad = (), None
     start: float = Param()
-    stop: float | None = Param(None)
+    stop: float = Param()
     step: float = Param(1.0)
     repeat: int = Param(1, ge=1)
     num: int = Param(0, ge=0)

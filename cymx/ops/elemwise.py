@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from ..base import ArgumentError
 from ._build import F, cast
 from ._def import Composed, Map, View, op
 from ._params import DType, Param, Shape
-from ._shapes import ALL, FLOATS, NUMBERS, all_same, gives, same
+from ._shapes import ALL, FLOATS, NUMBERS, all_same, gives, known, n_elements, same
 
 
 class Unary(Map):
@@ -380,6 +381,8 @@ class ViewAs(View):
     shape_: Shape = Param()
 
     def shape(p, ins, outs):
+        if known(ins[0]) and n_elements(ins[0]) != n_elements(p.shape):
+            raise ArgumentError(f"data is {ins[0]}, expected as many elements as shape={p.shape} holds")
         return ins, [p.shape]
 
     def grad(p, dy, x, y):

@@ -60,7 +60,12 @@ class Bernoulli(Draw):
     """1 with probability prob, else 0.   -> output `shape` of `dtype`."""
 
     row = "random_bernoulli"
-    prob: float = Param(0.5)
+    prob: float = Param(0.5, ge=0)
+
+    def shape(p, ins, outs):
+        if p.prob > 1:
+            raise ArgumentError(f"prob is {p.prob}, expected at most 1")
+        return Draw.shape(p, ins, outs)
 
     def bounds(p):
         return (p.prob, 0.0)
@@ -81,6 +86,8 @@ class RandomRandint(Draw):
     def shape(p, ins, outs):
         if p.low >= p.high:
             raise ArgumentError(f"low is {p.low}, expected less than high={p.high}")
+        if p.dtype != "int64" and not -(2**31) <= p.low < p.high <= 2**31:
+            raise ArgumentError(f"low is {p.low} and high is {p.high}, expected numbers of int32, or dtype='int64'")
         return Draw.shape(p, ins, outs)
 
     def bounds(p):

@@ -1,4 +1,4 @@
-"""All rows, from one module a family.  Every generic test in tests/ops runs over ROWS, and so do the benchmarks."""
+"""All rows, from one module a family.  Every generic test in tests/ops runs over ROWS, as do the benchmarks."""
 
 from . import broadcast, conv, create, elemwise, index, loss, matrix, nn, random, reduce, rnn, shape, slice, sort, update
 from ._row import Row

@@ -67,7 +67,10 @@ def _recorded(op, inputs, expected, dtype="float32", **params):
 
 SHAPES = ([(3, 4), (3, 4)], [(2, 3, 4), (1, 3, 1)], [(3, 1), (1, 4)], [(2, 1, 3), (4, 3)], [(3, 4), (1, 1)])
 # Whole numbers, some of them equal.
-LATTICE = np.array([[-1.0, 0, 2, 0], [3, 1, 0, -2], [1, -2, 2, 5]]), np.array([[-1.0, 1, 0, 0], [0, 4, 3, -2], [2, 0, 2, 1]])
+LATTICE = (
+    np.array([[-1.0, 0, 2, 0], [3, 1, 0, -2], [1, -2, 2, 5]]),
+    np.array([[-1.0, 1, 0, 0], [0, 4, 3, -2], [2, 0, 2, 1]]),
+)
 
 arithmetic = [
     row
@@ -85,26 +88,51 @@ arithmetic = [
 ]
 ROWS = [
     *arithmetic,
-    *(Row(f"broadcast_{word}", shapes, {}, ref, low=0.5)
-      for word, ref in (("add", np.add), ("sub", np.subtract), ("mul", np.multiply), ("div", np.divide))
-      for shapes in SHAPES),
-    *(Row(f"broadcast_{word}", [(2, 3, 4), (1, 3, 1)], {}, ref, low=0.3)
-      for word, ref in (("power", np.power), ("hypot", np.hypot), ("maximum", np.maximum), ("minimum", np.minimum))),
+    *(
+        Row(f"broadcast_{word}", shapes, {}, ref, low=0.5)
+        for word, ref in (("add", np.add), ("sub", np.subtract), ("mul", np.multiply), ("div", np.divide))
+        for shapes in SHAPES
+    ),
+    *(
+        Row(f"broadcast_{word}", [(2, 3, 4), (1, 3, 1)], {}, ref, low=0.3)
+        for word, ref in (("power", np.power), ("hypot", np.hypot), ("maximum", np.maximum), ("minimum", np.minimum))
+    ),
     Row("_power", [(3, 4), (3, 4)], {}, np.power, low=0.3),
     Row("_hypot", [(3, 4), (3, 4)], {}, np.hypot),
     Row("broadcast_hypot", [(3, 4), (3, 4)], {}, _hypot, dtypes=("int32", "int64"), low=1, high=11),
-    _number("_power_scalar", np.power, 2.5), _number("_power_scalar", np.power, -1.0), _number("_power_scalar", np.power, 3.0, low=-2),
+    _number("_power_scalar", np.power, 2.5),
+    _number("_power_scalar", np.power, -1.0),
+    _number("_power_scalar", np.power, 3.0, low=-2),
     _number("_rpower_scalar", np.power, 2.5, left=True, low=-2),
     _number("_hypot_scalar", np.hypot, 1.5),
-    *(Row(op, LATTICE, {}, ref, dtypes=(*FLOATS, "int32", "int64", "int8"), wrt=())
-      for word, ref in COMPARISONS for op in (f"broadcast_{word}", f"_{word}")),
+    *(
+        Row(op, LATTICE, {}, ref, dtypes=(*FLOATS, "int32", "int64", "int8"), wrt=())
+        for word, ref in COMPARISONS
+        for op in (f"broadcast_{word}", f"_{word}")
+    ),
     *(Row(f"broadcast_{word}", [(3, 4), (4,)], {}, ref, dtypes=("float64",)) for word, ref in COMPARISONS),
-    *(Row(f"broadcast_{word}", [np.array([True, False, True, False]), np.array([True, True, False, False])], {}, ref, dtypes=("bool",))
-      for word, ref in COMPARISONS),
-    *(Row(f"_{word}_scalar", [LATTICE[0]], {"scalar": 2.0}, lambda x, scalar, ref=ref: ref(x, 2), dtypes=(*FLOATS, "int32"), wrt=())
-      for word, ref in COMPARISONS),
+    *(
+        Row(
+            f"broadcast_{word}",
+            [np.array([True, False, True, False]), np.array([True, True, False, False])],
+            {},
+            ref,
+            dtypes=("bool",),
+        )
+        for word, ref in COMPARISONS
+    ),
+    *(
+        Row(
+            f"_{word}_scalar",
+            [LATTICE[0]],
+            {"scalar": 2.0},
+            lambda x, scalar, ref=ref: ref(x, 2),
+            dtypes=(*FLOATS, "int32"),
+            wrt=(),
+        )
+        for word, ref in COMPARISONS
+    ),
     Row("_plus_scalar", [(3, 4)], {"scalar": "1.5", "is_int": "False"}, lambda x, **_: x + 1.5),
-
     _recorded("_plus_scalar", [[1, 2, 3]], [2, 3, 4], "int32", scalar=1.5),
     _recorded("_mul_scalar", [[1, 2, 3]], [2, 4, 6], "int32", scalar=2.5),
     _recorded("_div_scalar", [[-3, 2, 3]], [-1, 1, 1], "int32", scalar=2),
@@ -119,34 +147,76 @@ ROWS = [
     _recorded("broadcast_mul", [[250, 3], [10, 5]], [196, 15], "uint8"),
     _recorded("broadcast_div", [[7, -7, 7, -7, 2], [3, 3, -3, -3, -1]], [2, -2, -2, 2, -2], "int32"),
     _recorded("broadcast_div", [[0.0, 3, -0.0], [0, 0, 5]], [NAN, INF, 0]),
-    _recorded("broadcast_mod", [[7.0, -7, 7, -7, 3, NAN, INF, 2, 0, -2], [3, 3, -3, -3, 0, 1, 2, INF, -1, 0.5]],
-              [1, 2, -2, -1, 0, NAN, NAN, 2, 0, 0]),
+    _recorded(
+        "broadcast_mod",
+        [[7.0, -7, 7, -7, 3, NAN, INF, 2, 0, -2], [3, 3, -3, -3, 0, 1, 2, INF, -1, 0.5]],
+        [1, 2, -2, -1, 0, NAN, NAN, 2, 0, 0],
+    ),
     _recorded("broadcast_mod", [[7, -7, 7, -7, 0, -2], [3, 3, -3, -3, 1, -1]], [1, 2, -2, -1, 0, 0], "int32"),
-    _recorded("broadcast_power", [[7.0, -7, 0, 3, 1, -INF, 2, 0, -2, -2], [3, -3, 0, 0, NAN, 3, INF, -1, 0.5, 3]],
-              [343, -0.0029154520016163588, 1, 1, 1, -INF, INF, INF, NAN, -8]),
+    _recorded(
+        "broadcast_power",
+        [[7.0, -7, 0, 3, 1, -INF, 2, 0, -2, -2], [3, -3, 0, 0, NAN, 3, INF, -1, 0.5, 3]],
+        [343, -0.0029154520016163588, 1, 1, 1, -INF, INF, INF, NAN, -8],
+    ),
     _recorded("broadcast_power", [[7, -7, 7, 1, 3, 1], [3, 3, -3, 0, 2, -1]], [343, -343, 0, 1, 9, 1], "int32"),
     _recorded("broadcast_maximum", [[NAN, 1.0, INF], [1, NAN, 2]], [NAN, NAN, INF]),
     _recorded("broadcast_minimum", [[NAN, 1.0, INF], [1, NAN, 2]], [NAN, NAN, 2]),
     _recorded("broadcast_hypot", [[7, -7, 0, 3], [3, -3, 1, 2]], [7, 7, 1, 3], "int32"),
     _recorded("broadcast_equal", [[NAN, 1.0], [NAN, 1]], [0, 1]),
     _recorded("broadcast_logical_and", [[NAN, 0.0], [1, NAN]], [1, 0]),
-
-    *(Row("_where3", [np.array([[1.0], [0], [-2]]), *shapes], {}, lambda c, x, y: np.where(c != 0, x, y), wrt=(1, 2))
-      for shapes in ([(3, 4), (3, 4)], [(1, 4), (2, 1, 4)])),
-    *(Row("where", [condition, (3, 4), (3, 4)], {}, lambda c, x, y: np.where(c.reshape(3, -1) != 0, x, y), wrt=(1, 2),
-          dtypes=(*FLOATS, "int32", "int64", "uint8", "int8"), input_dtypes=(dtype,), high=100, low=0)
-      for condition in (np.array([[1.0, 0, 0.5, -1]] * 3), np.array([1.0, 0, NAN])) for dtype in ("float32", "float64")),
-    Row("where", [np.array([0, 1, 2]), (3, 2), (3, 2)], {}, lambda c, x, y: np.where(c[:, None] != 0, x, y), wrt=(1, 2),
-        input_dtypes=("int32",)),
-    *(Row("add_n", [(3, 4)] * n, {"num_args": n}, lambda *xs, **_: sum(xs), dtypes=NUMBERS, low=0, high=40) for n in (1, 2, 5)),
-    *(Row("broadcast_to", [x], {"shape": shape}, lambda x, shape: np.broadcast_to(x, [a or b for a, b in zip(shape, x.shape)]
-                                                                                  if 0 in shape else shape),
-          dtypes=NUMBERS, low=0, high=100)
-      for x, shape in (((1, 3), (2, 3)), ((2, 1, 1), (0, 3, 4)), ((3, 4), (3, 4)), ((4,), (3, 4)))),
+    *(
+        Row("_where3", [np.array([[1.0], [0], [-2]]), *shapes], {}, lambda c, x, y: np.where(c != 0, x, y), wrt=(1, 2))
+        for shapes in ([(3, 4), (3, 4)], [(1, 4), (2, 1, 4)])
+    ),
+    *(
+        Row(
+            "where",
+            [condition, (3, 4), (3, 4)],
+            {},
+            lambda c, x, y: np.where(c.reshape(3, -1) != 0, x, y),
+            wrt=(1, 2),
+            dtypes=(*FLOATS, "int32", "int64", "uint8", "int8"),
+            input_dtypes=(dtype,),
+            high=100,
+            low=0,
+        )
+        for condition in (np.array([[1.0, 0, 0.5, -1]] * 3), np.array([1.0, 0, NAN]))
+        for dtype in ("float32", "float64")
+    ),
+    Row(
+        "where",
+        [np.array([0, 1, 2]), (3, 2), (3, 2)],
+        {},
+        lambda c, x, y: np.where(c[:, None] != 0, x, y),
+        wrt=(1, 2),
+        input_dtypes=("int32",),
+    ),
+    *(
+        Row("add_n", [(3, 4)] * n, {"num_args": n}, lambda *xs, **_: sum(xs), dtypes=NUMBERS, low=0, high=40)
+        for n in (1, 2, 5)
+    ),
+    *(
+        Row(
+            "broadcast_to",
+            [x],
+            {"shape": shape},
+            lambda x, shape: np.broadcast_to(x, [a or b for a, b in zip(shape, x.shape)] if 0 in shape else shape),
+            dtypes=NUMBERS,
+            low=0,
+            high=100,
+        )
+        for x, shape in (((1, 3), (2, 3)), ((2, 1, 1), (0, 3, 4)), ((3, 4), (3, 4)), ((4,), (3, 4)))
+    ),
     Row("broadcast_axis", [(1, 3, 1)], {"axis": (0, 2), "size": (2, 4)}, lambda x, **_: np.broadcast_to(x, (2, 3, 4))),
     Row("broadcast_axis", [(1, 3)], {"axis": 0, "size": 2}, lambda x, **_: np.broadcast_to(x, (2, 3))),
     Row("broadcast_axis", [(3, 1)], {"axis": -1, "size": 2}, lambda x, **_: np.broadcast_to(x, (3, 2))),
     Row("broadcast_like", [(1, 3), (2, 3)], {}, lambda x, like: np.broadcast_to(x, like.shape), wrt=(0,)),
     Row("broadcast_like", [(2, 3), (2, 3)], {}, lambda x, like: x, wrt=(0,)),
-    Row("broadcast_like", [(1, 3), (5, 2)], {"lhs_axes": (0,), "rhs_axes": (-1,)}, lambda x, like, **_: np.broadcast_to(x, (2, 3)), wrt=(0,)),
-]  # fmt: skip
+    Row(
+        "broadcast_like",
+        [(1, 3), (5, 2)],
+        {"lhs_axes": (0,), "rhs_axes": (-1,)},
+        lambda x, like, **_: np.broadcast_to(x, (2, 3)),
+        wrt=(0,),
+    ),
+]

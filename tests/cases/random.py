@@ -23,6 +23,7 @@ ROWS = [
       )),
     _draw("_random_uniform_like", np.zeros((4, 5)), low=1, high=2),
     _draw("_random_normal_like", np.zeros((4, 5)), loc=1, scale=0.5),
-    _draw("_sample_uniform", [0.0, 2], [1.0, 5], shape=(3,)), _draw("_sample_normal", [0.0, 2], [1.0, 0.5], shape=(3, 2)),
+    _draw("_sample_uniform", [0.0, 2], [1.0, 5], shape=(3,)),
+    _draw("_sample_normal", [0.0, 2], [1.0, 0.5], shape=(3, 2)),
     _draw("_sample_uniform", [[0.0, 2]], [[1.0, 5]]),
 ]  # fmt: skip

@@ -66,31 +66,66 @@ REDUCTIONS = (("sum", np.sum), ("mean", _whole_mean), ("prod", np.prod), ("max",
 WITH_NAN = np.array([[1.0, NAN, 3], [NAN, NAN, NAN]])
 
 ROWS = [
-    *(Row(op, [(2, 4, 3)], params, _reduction(ref), low=0.5, high=1.5, tol=3e-5) for op, ref in REDUCTIONS for params in AXES),
+    *(
+        Row(op, [(2, 4, 3)], params, _reduction(ref), low=0.5, high=1.5, tol=3e-5)
+        for op, ref in REDUCTIONS
+        for params in AXES
+    ),
     *(Row(op, [X], {"axis": 2}, _reduction(ref), dtypes=("int32", "int64")) for op, ref in REDUCTIONS),
-    *(Row(op, [(2, 3)], {"axis": 1}, _reduction(ref), dtypes=("uint8", "int8"), low=0, high=5) for op, ref in REDUCTIONS),
+    *(
+        Row(op, [(2, 3)], {"axis": 1}, _reduction(ref), dtypes=("uint8", "int8"), low=0, high=5)
+        for op, ref in REDUCTIONS
+    ),
     # Long enough for several blocks, and for several threads.
-    *(Row(op, [(3, 1500)], {"axis": axis}, _reduction(ref), dtypes=("float32", "float64"), wrt=(), tol=1e-4)
-      for op, ref in (("sum", np.sum), ("mean", _whole_mean), ("max", np.max)) for axis in (0, 1)),
+    *(
+        Row(op, [(3, 1500)], {"axis": axis}, _reduction(ref), dtypes=("float32", "float64"), wrt=(), tol=1e-4)
+        for op, ref in (("sum", np.sum), ("mean", _whole_mean), ("max", np.max))
+        for axis in (0, 1)
+    ),
     _recorded("sum", [True, True], [True], "bool"),
-    _recorded("mean", [1, 2, 4], [2], "int32"), _recorded("mean", [1, 2, 253], [85], "uint8"),
+    _recorded("mean", [1, 2, 4], [2], "int32"),
+    _recorded("mean", [1, 2, 253], [85], "uint8"),
     _recorded("mean", [-1, -2, -4], [-2], "int32"),
-    _recorded("max", [1, NAN, 2], [NAN]), _recorded("max", [NAN, 1, 2], [NAN]), _recorded("min", [1, NAN, 2], [NAN]),
-    _recorded("sum", [INF, -INF], [NAN]), _recorded("prod", [NAN, 0], [NAN]),
-    *(Row(op, [WITH_NAN], params, _reduction(ref), dtypes=FLOATS, wrt=())
-      for op, ref in REDUCTIONS[-2:] for params in ({}, {"axis": 1}, {"axis": 0})),
-    *(Row("norm", [(2, 3, 4)], params, _norm)
-      for params in ({}, {"ord": 1}, {"axis": 1}, {"axis": (0, 1), "ord": 1}, {"axis": -1, "keepdims": True}, {"keepdims": True})),
-    _recorded("norm", [1, 2, 3], [3], "int32"), _recorded("norm", [1, -2, 3], [6], "int32", ord=1),
+    _recorded("max", [1, NAN, 2], [NAN]),
+    _recorded("max", [NAN, 1, 2], [NAN]),
+    _recorded("min", [1, NAN, 2], [NAN]),
+    _recorded("sum", [INF, -INF], [NAN]),
+    _recorded("prod", [NAN, 0], [NAN]),
+    *(
+        Row(op, [WITH_NAN], params, _reduction(ref), dtypes=FLOATS, wrt=())
+        for op, ref in REDUCTIONS[-2:]
+        for params in ({}, {"axis": 1}, {"axis": 0})
+    ),
+    *(
+        Row("norm", [(2, 3, 4)], params, _norm)
+        for params in (
+            {},
+            {"ord": 1},
+            {"axis": 1},
+            {"axis": (0, 1), "ord": 1},
+            {"axis": -1, "keepdims": True},
+            {"keepdims": True},
+        )
+    ),
+    _recorded("norm", [1, 2, 3], [3], "int32"),
+    _recorded("norm", [1, -2, 3], [6], "int32", ord=1),
     Row("norm", [(2, 3)], {"out_dtype": "float64"}, _norm, dtypes=("float64", "float16"), tol=1e-2),
-    *(Row("moments", [(2, 3, 4)], params, _moments)
-      for params in ({}, {"axes": 0}, {"axes": (0, 2)}, {"axes": (0, -1), "keepdims": True})),
-    *(Row(op, [X], params, _arg(ref), dtypes=NUMBERS[:6])
-      for op, ref in (("argmax", np.argmax), ("argmin", np.argmin))
-      for params in ({}, {"axis": 0}, {"axis": 1}, {"axis": -1}, {"axis": 1, "keepdims": True}, {"keepdims": True})),
-    *(Row(op, [(2, 1500)], {"axis": axis}, _arg(ref), dtypes=("float32", "int32"), low=-1e6, high=1e6)
-      for op, ref in (("argmax", np.argmax), ("argmin", np.argmin)) for axis in (0, 1)),
-    _recorded("argmax", [3, 1, 3, 1], [0], axis=0), _recorded("argmin", [3, 1, 3, 1], [1], axis=0),
+    *(
+        Row("moments", [(2, 3, 4)], params, _moments)
+        for params in ({}, {"axes": 0}, {"axes": (0, 2)}, {"axes": (0, -1), "keepdims": True})
+    ),
+    *(
+        Row(op, [X], params, _arg(ref), dtypes=NUMBERS[:6])
+        for op, ref in (("argmax", np.argmax), ("argmin", np.argmin))
+        for params in ({}, {"axis": 0}, {"axis": 1}, {"axis": -1}, {"axis": 1, "keepdims": True}, {"keepdims": True})
+    ),
+    *(
+        Row(op, [(2, 1500)], {"axis": axis}, _arg(ref), dtypes=("float32", "int32"), low=-1e6, high=1e6)
+        for op, ref in (("argmax", np.argmax), ("argmin", np.argmin))
+        for axis in (0, 1)
+    ),
+    _recorded("argmax", [3, 1, 3, 1], [0], axis=0),
+    _recorded("argmin", [3, 1, 3, 1], [1], axis=0),
     _recorded("argmax_channel", [[1, 3, 3], [2, 1, 0]], [1, 0]),
     Row("argmax_channel", [X], {}, lambda x: x.argmax(1), dtypes=("float32", "int32")),
-]  # fmt: skip
+]

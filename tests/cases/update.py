@@ -1,4 +1,4 @@
-"""Rows of the optimizer updates, against their formulas; the formulas are those of MXNet 1.9.1, see RECORDED.
+"""Rows of the optimizer updates, against their formulas; the formulas are those of MXNet 1.9.1: see RECORDED.
 
 A reference returns the new weight and the new states together; `_row` divides them.
 """
@@ -115,9 +115,8 @@ def _row(op, formula, inputs, **params):
     )  # fmt: skip
 
 
-SETTINGS = (
-    {}, {"wd": 0.01, "rescale_grad": 0.5}, {"wd": 0.5, "rescale_grad": 2.0, "clip_gradient": 0.7}, {"clip_gradient": 0.0},
-)  # fmt: skip
+ALL = {"lr": 0.1, "wd": 0.5, "rescale_grad": 2.0, "clip_gradient": 0.7}
+SETTINGS = ({}, {"wd": 0.01, "rescale_grad": 0.5}, ALL, {"clip_gradient": 0.0})
 UPDATES = [
     ("sgd_update", sgd, (W, G), [{}, {"lazy_update": False}]),
     ("sgd_mom_update", sgd_mom, (W, G, M), [{}, {"momentum": 0.9}]),
@@ -132,9 +131,64 @@ UPDATES = [
     ("mp_sgd_mom_update", sgd_mom, (W, G, M, W), [{"momentum": 0.9}]),
     ("mp_nag_mom_update", nag, (W, G, M, W), [{"momentum": 0.9}]),
 ]  # fmt: skip
+# What MXNet 1.9.1 makes of the inputs above with the settings ALL and some more: the weight, then the states.
+RECORDED = [
+    ("sgd_update", {},
+     [[0.88, -1.83, 0.475, 2.78, -0.07, 0.2377]]),
+    ("sgd_mom_update", {"momentum": 0.9},
+     [[0.97, -1.65, 0.205, 2.78, 0.83, 2.0377],
+      [-0.03, 0.35, -0.295, -0.22, 0.83, 1.7877]]),
+    ("nag_mom_update", {"momentum": 0.9},
+     [[0.853, -1.515, 0.2095, 2.582, 0.677, 1.84663],
+      [-0.03, 0.35, -0.295, -0.22, 0.83, 1.7877]]),
+    ("adam_update", {},
+     [[0.970797, -2.01556, 0.57749, 2.68377, -0.0686153, 0.15934],
+      [0.16, 0.11, -0.245, 0.07, 0.97, 1.8123],
+      [0.30019, 0.49999, 0.0999625, 0.000489994, 1.99849, 3.99602]]),
+    ("rmsprop_update", {"clip_weights": 0.9},
+     [[0.874175, -0.9, 0.420191, 0.9, -0.0504591, 0.243691],
+      [0.3095, 0.4995, 0.098125, 0.0245, 1.9245, 3.80076]]),
+    ("rmspropalex_update", {},
+     [[1.1172, -2.03137, 0.474667, 3.82905, 0.399274, 0.508364],
+      [1.2595, 1.4495, 1.04812, 0.9745, 2.8745, 4.75076],
+      [0.13, 0.155, -0.2725, 0.035, 0.985, 1.90615],
+      [0.117204, -0.0313702, -0.0253332, 0.829045, 0.399274, 0.258364]]),
+    ("ftrl_update", {"lamda1": 0.2},
+     [[0.124352, -0.247318, 0.00731942, 1.14857, -0.0570782, -0.0589507],
+      [-2.61097, 5.25761, -0.3, -20.3, 1.7, 1.998],
+      [0.79, 0.99, 0.1, 0.49, 2.49, 4]]),
+    ("signsgd_update", {},
+     [[0.85, -1.8, 0.475, 2.75, -0.1, 0.3375]]),
+    ("signum_update", {"momentum": 0.9, "wd_lh": 0.1},
+     [[0.89, -1.88, 0.395, 2.87, 0.1, 0.3475],
+      [-0.03, 0.35, -0.295, -0.22, 0.83, 1.7877]]),
+    ("mp_sgd_update", {},
+     [[0.879883, -1.83008, 0.475098, 2.7793, -0.0700073, 0.237671],
+      [0.88, -1.83, 0.475, 2.78, -0.07, 0.2377]]),
+    ("mp_sgd_mom_update", {"momentum": 0.9},
+     [[0.970215, -1.65039, 0.204956, 2.7793, 0.830078, 2.03711],
+      [-0.03, 0.35, -0.295, -0.22, 0.83, 1.7877],
+      [0.97, -1.65, 0.205, 2.78, 0.83, 2.0377]]),
+    # Its momentum there takes the decay of the new weight, unlike nag_mom_update's: that is not kept.
+    ("mp_nag_mom_update", {"momentum": 0.9},
+     [[0.853027, -1.51465, 0.209473, 2.58203, 0.676758, 1.84668]]),
+]  # fmt: skip
+
+
+def _recorded(op, more, wanted):
+    inputs = next(inputs for name, _, inputs, _ in UPDATES if name == op)
+    low = op.startswith("mp_")
+    return Row(
+        op, [np.array(x) for x in inputs], {**ALL, **more}, expect=[np.array(wanted[0])], wrt=(), tol=2e-5,
+        dtypes=("float16",) if low else ("float32",), input_dtypes=(None, None, "float32", "float32") if low else (),
+        states=(lambda *_, **__: wanted[1:]) if len(wanted) > 1 else None, name=f"{op}[recorded]",
+    )  # fmt: skip
+
+
 ROWS = [
     _row(op, formula, inputs, **settings, **more)
     for op, formula, inputs, variants in UPDATES
     for more in variants
     for settings in SETTINGS
 ]
+ROWS += [_recorded(*recorded) for recorded in RECORDED]

@@ -3,15 +3,13 @@
 Used by every test of this folder.
 """
 
-from dataclasses import replace
-
 import numpy as np
 from cases import ROWS
 from cymx._array import Array
 
 from cymx._engine import Buffer
 from cymx.base import NUMPY_DTYPES
-from cymx.compiler.compile import Options, compile_graph
+from cymx.compiler.compile import DEFAULTS, Options, compile_graph
 from cymx.ir import Entry, Graph, Node, Type
 from cymx.ops import find
 
@@ -78,7 +76,7 @@ def differentiable(row):
 
 
 def is_random(row):
-    """Tell whether the row draws numbers."""
+    """Tell whether the row has no reference, since what it gives is drawn."""
     return row.ref is None and row.expect is None
 
 
@@ -88,7 +86,7 @@ class Program:
     wrt: name -> 'write' or 'add', the gradients to compute.   train: as the row says when None.
     """
 
-    def __init__(self, row, arrays, wrt=None, train=None, options=Options()):
+    def __init__(self, row, arrays, wrt=None, train=None, options=DEFAULTS):
         graph, self.inputs = graph_of(row)
         assert len(self.inputs) == len(arrays), f"{row}: inputs are {self.inputs}, the row has {len(arrays)}"
         types = {name: Type(x.shape, x.dtype.name) for name, x in zip(self.inputs, arrays)}
@@ -157,8 +155,3 @@ def assert_close(found, wanted, tol, what):
     """Compare in float64 (integers exactly as they are), shapes included."""
     assert found.shape == wanted.shape, f"{what}: shape {found.shape}, expected {wanted.shape}"
     np.testing.assert_allclose(as_wide(found), as_wide(wanted), rtol=tol, atol=tol, err_msg=what)
-
-
-def only(row, **changes):
-    """Return the row with other fields."""
-    return replace(row, **changes)

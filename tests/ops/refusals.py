@@ -11,7 +11,8 @@ def refusal(op, shapes, params, dtypes=()):
     dtypes = (*dtypes, *("float32",) * (len(shapes) - len(dtypes)))
     arrays = {n: mx.nd.zeros(shape, dtype=dtype) for n, shape, dtype in zip(names, shapes, dtypes)}
     with pytest.raises(mx.MXNetError) as caught:
-        symbol = getattr(mx.sym, op)(*(mx.sym.Variable(n) for n in names), name="n", **params)
+        functions = mx.sym._internal if op.startswith("_") else mx.sym
+        symbol = getattr(functions, op)(*(mx.sym.Variable(n) for n in names), name="n", **params)
         states = {n: mx.nd.zeros((1,)) for n in symbol.list_auxiliary_states()}
         grads = {n: mx.nd.zeros(x.shape, dtype=x.dtype) for n, x in arrays.items()}
         executor = symbol.bind(mx.cpu(), arrays, args_grad=grads, grad_req="null", aux_states=states)

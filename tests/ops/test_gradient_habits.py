@@ -99,7 +99,9 @@ def test_gradient_is_that_of_mxnet(op, inputs, params, expected):
 
 def test_gradient_of_a_norm_at_zero_is_zero():
     np.testing.assert_array_equal(_gradients("norm", [[0.0, 0.0]], {})[0], 0)
-    np.testing.assert_array_equal(_gradients("norm", [[[0.0, 0], [3, 4]]], {"axis": 1})[0], [[0, 0], np.float32([0.6, 0.8])])
+    np.testing.assert_array_equal(
+        _gradients("norm", [[[0.0, 0], [3, 4]]], {"axis": 1})[0], [[0, 0], np.float32([0.6, 0.8])]
+    )
 
 
 def test_power_of_zero_does_not_depend_on_a_positive_exponent():
@@ -117,7 +119,10 @@ def test_gradient_of_a_cast_has_the_dtype_of_its_input(dtype):
 
 def test_gradients_are_written_by_backward_not_by_forward():
     x, found = mx.nd.array([1.0, 2]), mx.nd.array([9.0, 9])
-    for symbol, wanted in ((mx.sym.identity(mx.sym.Variable("x")), [3, 4]), (mx.sym.sign(mx.sym.Variable("x")), [0, 0])):
+    for symbol, wanted in (
+        (mx.sym.identity(mx.sym.Variable("x")), [3, 4]),
+        (mx.sym.sign(mx.sym.Variable("x")), [0, 0]),
+    ):
         executor = symbol.bind(mx.cpu(), {"x": x}, args_grad={"x": found})
         found[:] = 9
         executor.forward(is_train=True)

@@ -1,13 +1,12 @@
 """Every row gives the same results on every road: passes on or off, oneDNN or portable, each instruction set."""
 
 import pytest
-from cases import ROWS
-from ops._run import ALL_OPTIONS, Options, Program, as_wide, assert_close, differentiable, rows_where
+from ops._run import ALL_OPTIONS, DEFAULTS, Program, as_wide, assert_close, differentiable, rows_where
 
 from cymx import _ops, random
 
 
-def _results(row, options=Options()):
+def _results(row, options=DEFAULTS):
     """Return everything that a run with gradients leaves behind, computed with equal random numbers each time."""
     arrays = row.draw(row.dtypes[0])
     program = Program(row, arrays, options=options)
@@ -55,8 +54,3 @@ def test_every_kernel_agrees(row, roads):
         for onednn in (False, True):
             roads(isa, onednn)
             _same(row, _results(row), wanted, row.tol, f"{isa}, oneDNN {onednn}")
-
-
-def test_rows_have_a_reference_or_draw():
-    wrong = [str(row) for row in ROWS if row.ref is not None and row.expect is not None]
-    assert not wrong, f"rows with two references: {wrong}"
