@@ -8,19 +8,34 @@ from pathlib import Path
 
 from . import report
 from .peers import PEERS, make_mxnet
-from .runner import Settings, run, versions
+from .runner import Cell, Settings, run, versions
 from .workloads import WORKLOADS
 
 
 def _arguments(argv):
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     names = lambda text: [name for name in text.split(",") if name]
-    parser.add_argument("--only", type=names, metavar="NAMES", help="workloads, by commas: " + ", ".join(w.name for w in WORKLOADS))
-    parser.add_argument("--peers", type=names, default=list(PEERS), metavar="NAMES", help="contestants, by commas: " + ", ".join(PEERS))
-    parser.add_argument("--make-peers", type=Path, metavar="DIR", help="make MXNet 1.9.1's environment in DIR, from PyPI, and use it")
+    parser.add_argument(
+        "--only", type=names, metavar="NAMES", help="workloads, by commas: " + ", ".join(w.name for w in WORKLOADS)
+    )
+    parser.add_argument(
+        "--peers", type=names, default=list(PEERS), metavar="NAMES", help="contestants, by commas: " + ", ".join(PEERS)
+    )
+    parser.add_argument(
+        "--make-peers", type=Path, metavar="DIR", help="make MXNet 1.9.1's environment in DIR, from PyPI, and use it"
+    )
     parser.add_argument("--mxnet", type=Path, metavar="DIR", help="the environment that MXNet 1.9.1 is installed in")
     parser.add_argument("--threads", type=int, default=2, help="threads of every contestant (default: %(default)s)")
     parser.add_argument("--rounds", type=int, help="turns of every contestant (default: 9, with --quick 3)")
+    parser.add_argument(
+        "--best", action="store_true", help="compare the best turns, not the medians: for a machine that is shared"
+    )
+    parser.add_argument(
+        "--clock",
+        choices=("wall", "cpu"),
+        default="wall",
+        help="cpu: processor time of all threads; fair with --threads 1",
+    )
     parser.add_argument("--quick", action="store_true", help="few and short turns")
     parser.add_argument("--tiny", action="store_true", help="tiny inputs: to see that everything runs, not how fast")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
@@ -43,19 +58,21 @@ def main(argv=None) -> None:
         threads=options.threads,
         rounds=options.rounds or (3 if options.quick else 9),
         turn_s=0.03 if options.quick else 0.15,
+        clock=options.clock,
         tiny=options.tiny,
         mxnet=options.mxnet or options.make_peers,
     )
     names = list(dict.fromkeys(["cymx", *options.peers]))
     found = versions(names, settings)
-    print(f"{report.cpu()}; {settings.threads} threads; medians of {settings.rounds} rounds; cymx's figure, then cymx / peer")
+    kind = f"{'best' if options.best else 'medians'} of {settings.rounds} rounds, {settings.clock} clock"
+    print(f"{report.cpu()}; {settings.threads} threads; {kind}; cymx's figure, then cymx / peer")
     print("; ".join(f"{PEERS[name].title} {version or 'absent'}" for name, version in found.items()) + "\n", flush=True)
     rows = []
     for workload in WORKLOADS:
         if not options.only or workload.name in options.only:
             print(f"{workload.name} ...", file=sys.stderr, flush=True)
-            rows.append(report.Row(workload, run(workload, [n for n in names if found[n]], settings)))
-            rows[-1].cells.update({n: report.Cell(note="absent") for n in names if not found[n] and n in workload.peers})
+            rows.append(report.Row(workload, run(workload, [n for n in names if found[n]], settings), options.best))
+            rows[-1].cells.update({n: Cell(note="absent") for n in names if not found[n] and n in workload.peers})
     print(report.table(rows, names, found))
     if options.json:
         report.write_json(options.json, rows, found, settings)

@@ -1,7 +1,9 @@
 """The networks, each written once, and what builds them: weights, symbols (cymx and MXNet alike), PyTorch and ONNX.
 
-A network is a function of a builder and an input.  Builders share names of layers, so all libraries compute the same network with the same weights.
-Sources: LeNet (LeCun et al. 1998); ResNet (He et al. 2015), with the stride in the 3x3 convolution as PyTorch's and NVIDIA's have it.
+A network is a function of a builder and an input.  Builders share names of layers, so all libraries compute the same
+network with the same weights.
+Sources: LeNet (LeCun et al. 1998); ResNet (He et al. 2015), with the stride in the 3x3 convolution as PyTorch's and
+NVIDIA's have it.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ def resnet(depth, classes=1000, width=64):
         x = net.max_pool(x, 3, 2, 1)
         for stage, count in enumerate(blocks):
             for i in range(count):
-                x = block(net, x, "stage{}_block{}".format(stage + 1, i + 1), width << stage, 2 if stage and not i else 1, i == 0)
+                x = block(net, x, f"stage{stage + 1}_block{i + 1}", width << stage, 2 if stage and not i else 1, i == 0)
         return net.dense(net.mean_pool(x), "fc", classes)
 
     return build
@@ -117,7 +119,7 @@ class Symbols:
         self.sym = mx.sym
 
     def conv(self, x, name, filters, kernel, stride=1, pad=0, bias=False):
-        settings = dict(kernel=(kernel,) * 2, stride=(stride,) * 2, pad=(pad,) * 2)
+        settings = {"kernel": (kernel,) * 2, "stride": (stride,) * 2, "pad": (pad,) * 2}
         return self.sym.Convolution(x, num_filter=filters, no_bias=not bias, name=name, **settings)
 
     def dense(self, x, name, units):
@@ -146,7 +148,10 @@ class Symbols:
 
 
 class Eager:
-    """Runs a network in PyTorch.   tensors: name -> tensor, of weights and statistics.   train: whether batch norms use the batch's statistics."""
+    """Runs a network in PyTorch.
+
+    tensors: name -> tensor, of weights and statistics.   train: whether batch norms use the batch's statistics.
+    """
 
     def __init__(self, torch, tensors, train):
         self.torch, self.f, self.w, self.train = torch, torch.nn.functional, tensors, train
@@ -189,7 +194,7 @@ class Onnx:
         self.onnx, self.weights, self.nodes = onnx, weights, []
 
     def _node(self, kind, *inputs, **attributes):
-        name = "value{}".format(len(self.nodes))
+        name = f"value{len(self.nodes)}"
         self.nodes.append(self.onnx.helper.make_node(kind, list(inputs), [name], **attributes))
         return name
 
@@ -201,7 +206,12 @@ class Onnx:
         return self._node("Gemm", x, name + "_weight", name + "_bias", transB=1)
 
     def batch_norm(self, x, name):
-        return self._node("BatchNormalization", x, *(name + p for p in ("_gamma", "_beta", "_moving_mean", "_moving_var")), epsilon=EPS)
+        return self._node(
+            "BatchNormalization",
+            x,
+            *(name + p for p in ("_gamma", "_beta", "_moving_mean", "_moving_var")),
+            epsilon=EPS,
+        )
 
     def max_pool(self, x, kernel, stride, pad=0):
         return self._node("MaxPool", x, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4)

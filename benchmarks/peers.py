@@ -1,4 +1,7 @@
-"""The contestants: which library each one is, how its threads are set, and how it is found.  Read by worker.py and runner.py."""
+"""The contestants: which library each one is, how its threads are set, and how it is found.
+
+Read by worker.py and runner.py.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,19 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any
 
 THREAD_VARIABLES = (
-    "OMP_NUM_THREADS MKL_NUM_THREADS OPENBLAS_NUM_THREADS BLIS_NUM_THREADS NUMEXPR_NUM_THREADS NUMEXPR_MAX_THREADS VECLIB_MAXIMUM_THREADS".split()
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMEXPR_MAX_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
 )
 
 
@@ -25,7 +35,8 @@ class Absent(Exception):
 class Peer:
     """A contestant.
 
-    name: as on the command line.   title: the head of its column.   module: what it imports.   distribution: where its version stands.
+    name: as on the command line.   title: the head of its column.   module: what it imports.   distribution: where
+    its version stands.
     pin: sets the number of threads that the environment variables do not.
     """
 
@@ -33,14 +44,14 @@ class Peer:
     title: str
     module: str
     distribution: str
-    pin: Optional[Callable[[Any, int], Any]] = None
+    pin: Callable[[Any, int], Any] | None = None
 
     def load(self, threads: int) -> Any:
         """Import the library.  Raises Absent."""
         try:
             library = importlib.import_module(self.module)
         except ImportError as error:
-            raise Absent("not installed" if self._missing() else "does not import: {}".format(error)) from None
+            raise Absent("not installed" if self._missing() else f"does not import: {error}") from None
         if self.pin:
             self.pin(library, threads)
         return library
@@ -48,13 +59,16 @@ class Peer:
     def _missing(self) -> bool:
         return importlib.util.find_spec(self.module.split(".")[0]) is None
 
-    def version(self) -> Optional[str]:
+    def version(self) -> str | None:
         """Return the installed version without importing the library; None where it is not installed."""
         from importlib import metadata
 
         if self.name == "native":
             compiler = shutil.which("c++")
-            return compiler and subprocess.run([compiler, "-dumpfullversion"], capture_output=True, text=True).stdout.strip()
+            return (
+                compiler
+                and subprocess.run([compiler, "-dumpfullversion"], capture_output=True, text=True).stdout.strip()
+            )
         if self._missing():
             return None
         try:
@@ -83,16 +97,22 @@ PEERS = {peer.name: peer for peer in _ALL}
 
 def environment(threads: int) -> dict:
     """Return the environment of a worker with its threads pinned."""
-    return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads)), "PYTHONHASHSEED": "0", "TORCHINDUCTOR_COMPILE_THREADS": str(threads)}
+    return {
+        **os.environ,
+        **dict.fromkeys(THREAD_VARIABLES, str(threads)),
+        "PYTHONHASHSEED": "0",
+        "TORCHINDUCTOR_COMPILE_THREADS": str(threads),
+    }
 
 
 def make_mxnet(folder: Path) -> Path:
     """Make an environment with MXNet 1.9.1 from PyPI and return its interpreter.
 
-    MXNet 1.9.1 needs Python 3.8 to 3.11 and a NumPy before 1.24.  Raises FileNotFoundError where no such Python is on the path.
+    MXNet 1.9.1 needs Python 3.8 to 3.11 and a NumPy before 1.24.  Raises FileNotFoundError where no such Python is on
+    the path.
     """
     for minor in (11, 10, 9, 8):
-        python = shutil.which("python3.{}".format(minor))
+        python = shutil.which(f"python3.{minor}")
         if python and subprocess.run([python, "-c", ""], capture_output=True).returncode == 0:
             break
     else:
@@ -102,7 +122,7 @@ def make_mxnet(folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
-def interpreter(peer: str, mxnet: Optional[Path]) -> Optional[str]:
+def interpreter(peer: str, mxnet: Path | None) -> str | None:
     """Return the Python that runs a peer: this one, but for MXNet that of its environment, if there is one."""
     if peer != "mxnet":
         return sys.executable

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import platform
 import statistics
 from dataclasses import dataclass
@@ -16,23 +17,31 @@ from .workload import Workload
 
 @dataclass(frozen=True)
 class Row:
-    """A workload with what became of each contestant."""
+    """A workload with what became of each contestant.
+
+    best: whether the best of the rounds counts, instead of the median.
+    """
 
     workload: Workload
     cells: dict[str, Cell]
+    best: bool = False
+
+    def figure(self, peer: str) -> float | None:
+        """Return a contestant's figure, None where it has none."""
+        return self.cells[peer].figure(self.best) if peer in self.cells else None
 
     def ratio(self, peer: str) -> float | None:
-        """Return cymx's figure over a peer's: the median over the rounds, in each of which both had their turn."""
+        """Return cymx's figure over a peer's: the median of the ratios within a round, or the ratio of the best."""
         ours, theirs = self.cells.get("cymx"), self.cells.get(peer)
         if not (ours and theirs and ours.figures and theirs.figures):
             return None
+        if self.best:
+            return min(ours.figures) / min(theirs.figures)
         return statistics.median(a / b for a, b in zip(ours.figures, theirs.figures))
 
 
 def cpu() -> str:
     """Return the processor's name and how many cores this process may use."""
-    import os
-
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
@@ -45,9 +54,7 @@ def shown(value: float, unit: str) -> str:
     """Return a figure with three digits."""
     if unit != "s":
         return f"{value:.3g} {unit}"
-    for scale, name in ((1, "s"), (1e-3, "ms"), (1e-6, "us")):
-        if value >= scale:
-            break
+    scale, name = (1, "s") if value >= 1 else (1e-3, "ms") if value >= 1e-3 else (1e-6, "us")
     return f"{value / scale:.3g} {name}"
 
 
@@ -57,10 +64,10 @@ def targets(row: Row, rows: dict[str, Row]) -> list[tuple[str, bool | None]]:
     for peer, limit in workload.limits.items():
         ratio = row.ratio(peer)
         found.append((f"{limit:.3g} x {PEERS[peer].title}", None if ratio is None else ratio <= limit))
-    ours = row.cells["cymx"].median if "cymx" in row.cells else None
+    ours = row.figure("cymx")
     if workload.under:
         other, limit = workload.under
-        theirs = rows[other].cells["cymx"].median if other in rows and "cymx" in rows[other].cells else None
+        theirs = rows[other].figure("cymx") if other in rows else None
         found.append((f"{limit:.3g} x {other}", None if not (ours and theirs) else ours / theirs <= limit))
     if workload.at_most is not None:
         found.append((shown(workload.at_most, workload.unit), None if ours is None else ours <= workload.at_most))
@@ -68,10 +75,16 @@ def targets(row: Row, rows: dict[str, Row]) -> list[tuple[str, bool | None]]:
 
 
 def table(rows: list[Row], names: list[str], versions: dict[str, str | None]) -> str:
-    """Return the table: cymx's figure, its ratio to each peer's (below 1: cymx is ahead), the targets, and notes below."""
+    """Return the table: cymx's figure, its ratio to each peer's (below 1: cymx is ahead), the targets and notes."""
     peers = [name for name in names if name != "cymx"]
     by_name = {row.workload.name: row for row in rows}
-    head = ["workload", "cymx", *(PEERS[p].title + ("" if versions.get(p) else " (absent)") for p in peers), "at most", ""]
+    head = [
+        "workload",
+        "cymx",
+        *(PEERS[p].title + ("" if versions.get(p) else " (absent)") for p in peers),
+        "at most",
+        "",
+    ]
     lines, notes = [head, ["---"] * len(head)], []
 
     def cell(row: Row, peer: str) -> str:
@@ -81,18 +94,29 @@ def table(rows: list[Row], names: list[str], versions: dict[str, str | None]) ->
         if found.note:
             if versions.get(peer):
                 notes.append(f"- {row.workload.name}, {PEERS[peer].title}: {found.note}")
-            return "absent" if not versions.get(peer) else "not yet" if found.note.startswith("not yet") else "see below"
+            return (
+                "absent" if not versions.get(peer) else "not yet" if found.note.startswith("not yet") else "see below"
+            )
         if peer == "cymx":
-            return shown(found.median, row.workload.unit)
+            return shown(row.figure(peer), row.workload.unit)
         ratio = row.ratio(peer)
-        return shown(found.median, row.workload.unit) if ratio is None else f"{ratio:.2f}"
+        return shown(row.figure(peer), row.workload.unit) if ratio is None else f"{ratio:.2f}"
 
     for row in rows:
         wanted = targets(row, by_name)
         verdict = ", ".join({True: "met", False: "missed", None: "?"}[met] for _, met in wanted)
-        lines.append([row.workload.what, *(cell(row, n) for n in ("cymx", *peers)), ", ".join(words for words, _ in wanted), verdict])
+        lines.append(
+            [
+                row.workload.what,
+                *(cell(row, n) for n in ("cymx", *peers)),
+                ", ".join(words for words, _ in wanted),
+                verdict,
+            ]
+        )
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    text = ["| " + " | ".join(c.ljust(w) if c != "---" else "-" * w for c, w in zip(line, widths)) + " |" for line in lines]
+    text = [
+        "| " + " | ".join(c.ljust(w) if c != "---" else "-" * w for c, w in zip(line, widths)) + " |" for line in lines
+    ]
     return "\n".join([*text, *(["", *dict.fromkeys(notes)] if notes else [])])
 
 
@@ -106,6 +130,7 @@ def write_json(path: Path, rows: list[Row], versions: dict[str, str | None], set
         "python": platform.python_version(),
         "threads": settings.threads,
         "rounds": settings.rounds,
+        "clock": settings.clock,
         "versions": versions,
         "workloads": {
             row.workload.name: {
@@ -113,7 +138,9 @@ def write_json(path: Path, rows: list[Row], versions: dict[str, str | None], set
                 "unit": row.workload.unit,
                 "figures": {name: cell.figures for name, cell in row.cells.items() if cell.figures},
                 "notes": {name: cell.note for name, cell in row.cells.items() if cell.note},
-                "ratios": {name: row.ratio(name) for name in row.cells if name != "cymx" and row.ratio(name) is not None},
+                "ratios": {
+                    name: row.ratio(name) for name in row.cells if name != "cymx" and row.ratio(name) is not None
+                },
                 "targets": dict(targets(row, by_name)),
             }
             for row in rows

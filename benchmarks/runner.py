@@ -1,4 +1,5 @@
-"""Turns: every contestant is a process of its own, and they measure one after another, round by round.  Called by __main__.py.
+"""Turns: every contestant is a process of its own, and they measure one after another, round by round.  Called by
+__main__.py.
 
 Refuses to time a peer whose result differs from the others'.
 """
@@ -26,11 +27,16 @@ BREATH_S = 0.005
 
 @dataclass(frozen=True)
 class Settings:
-    """How to measure.   turn_s: how long a turn is to last at least.   mxnet: the folder of MXNet's environment."""
+    """How to measure.
+
+    turn_s: how long a turn is to last.   clock: "wall", or "cpu" for the processor time of all threads.   mxnet: the
+    folder of MXNet's environment.
+    """
 
     threads: int = 2
     rounds: int = 9
     turn_s: float = 0.15
+    clock: str = "wall"
     tiny: bool = False
     mxnet: Path | None = None
 
@@ -42,10 +48,9 @@ class Cell:
     figures: list[float] = field(default_factory=list)
     note: str = ""
 
-    @property
-    def median(self) -> float | None:
-        """The median figure."""
-        return statistics.median(self.figures) if self.figures else None
+    def figure(self, best: bool) -> float | None:
+        """Return the median figure, or the best."""
+        return (min if best else statistics.median)(self.figures) if self.figures else None
 
 
 class Trouble(Exception):
@@ -62,7 +67,7 @@ class Contestant:
             raise Trouble("no environment: see --make-peers and --mxnet")
         command = [python, str(WORKER), peer, str(settings.threads)]
         cores = sorted(os.sched_getaffinity(0))[: settings.threads]
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -175,7 +180,7 @@ def _turns(workload: Workload, cells: dict[str, Cell], settings: Settings) -> di
             for name, contestant in list(contestants.items()):
                 time.sleep(BREATH_S)
                 try:
-                    spent = contestant.ask("run", n=turns[name])["seconds"]
+                    spent = contestant.ask("run", n=turns[name], clock=settings.clock)["seconds"]
                 except Trouble as trouble:
                     cells[name] = Cell(note=str(trouble))
                     contestants.pop(name).close()
@@ -192,14 +197,14 @@ def _calibrated(contestant: Contestant, settings: Settings) -> int:
     """Return how many runs a turn takes to last `turn_s`."""
     n = 1
     while True:
-        spent = contestant.ask("run", n=n)["seconds"]
+        spent = contestant.ask("run", n=n, clock="wall")["seconds"]
         if spent >= settings.turn_s / 2:
             return max(1, round(n * settings.turn_s / spent))
         n = max(2 * n, min(16 * n, int(n * settings.turn_s / max(spent, 1e-9))))
 
 
 def differs(values, expected, tolerance: float) -> str:
-    """Return in words how two results differ beyond the tolerance, relative to the largest value; '' where they agree."""
+    """Return in words how two results differ beyond the tolerance, relative to the largest value, or ''."""
     if [v.shape for v in values] != [e.shape for e in expected]:
         return f"shapes {[v.shape for v in values]}, expected {[e.shape for e in expected]}"
     for number, (value, want) in enumerate(zip(values, expected)):

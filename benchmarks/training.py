@@ -1,4 +1,4 @@
-"""One training step, in Module and in PyTorch: forward, backward, SGD with momentum; cross-entropy, averaged over the batch."""
+"""One training step, in Module and in PyTorch: forward, backward, SGD with momentum, mean cross-entropy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ RATE, MOMENTUM = 0.01, 0.9
 
 
 def _changes(probabilities, before, after):
-    """Return what all peers must agree on after one step: the outputs, the size of each weight's change, and the first weight's change itself."""
+    """Return what peers must agree on: outputs, the size of each weight's change, and one weight's change itself."""
     moved = {name: after[name] - before[name] for name in sorted(before)}
     sizes = np.array([np.linalg.norm(x.astype("float64")) for x in moved.values()])
     return [probabilities, sizes, moved[min(moved)]]
@@ -48,7 +48,8 @@ def with_module(mx, symbol, x):
 def with_torch(torch, forward, x):
     """Return the Job of PyTorch.
 
-    forward: (tensors by name, data) -> logits (N, classes).   x: as in with_module; labels (N,), or (batch, steps) for outputs with time first.
+    forward: (tensors by name, data) -> logits (N, classes).   x: as in with_module; labels (N,), or (batch, steps)
+    for outputs with time first.
     """
     weights = {name: torch.tensor(value, requires_grad=True) for name, value in x["params"].items()}
     tensors = {**weights, **{name: torch.tensor(value) for name, value in x["aux"].items()}}

@@ -1,11 +1,12 @@
 """A process that is one peer: it answers the runner's questions, one JSON line each way.
 
-Run as a file by the interpreter of the peer's environment: `worker.py PEER THREADS`.  What the libraries print goes to standard error.
+Run as a file by the interpreter of the peer's environment: `worker.py PEER THREADS`.  What the libraries print goes
+to standard error.
 
     {"do": "version"}                                   -> {"version": ...}
     {"do": "prepare", "workload": ..., "tiny": ...}     -> {}                 make the Job
     {"do": "result", "path": ...}                       -> {"arrays": n}      write what all peers must agree on (.npz)
-    {"do": "run", "n": ...}                             -> {"seconds": ...}   time n turns
+    {"do": "run", "n": ..., "clock": "wall" or "cpu"}   -> {"seconds": ...}   time n turns
     {"do": "value"}                                     -> {"value": ...}     measure what is no time of a loop
 
 A peer that cannot answers {"absent": why} (library or operator is not there) or {"failed": why}.
@@ -18,22 +19,16 @@ import sys
 import time
 from pathlib import Path
 
-# At the end of the path, so that an installed cymx comes before the checkout's; the folder of this file is no place to import from.
+# At the end of the path, so that an installed cymx comes before the checkout's; the folder of this file is no place
+# to import from.
 sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).resolve().parent]
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 import numpy as np  # noqa: E402
 
 from benchmarks.peers import PEERS, Absent  # noqa: E402
+from benchmarks.workload import sample  # noqa: E402
 from benchmarks.workloads import find  # noqa: E402
-
-LARGEST = 1 << 20
-
-
-def sample(x):
-    """Return an array's values, or an even choice of them where it is large."""
-    flat = np.ascontiguousarray(x).reshape(-1)
-    return flat[:: -(-flat.size // LARGEST)] if flat.size else flat
 
 
 class Worker:
@@ -67,13 +62,13 @@ class Worker:
         np.savez(path, *[sample(x) for x in arrays])
         return {"arrays": len(arrays)}
 
-    def run(self, n):
+    def run(self, n, clock):
         """Time n turns."""
-        loop = self.job.loop
+        loop, now = self.job.loop, {"wall": time.perf_counter, "cpu": time.process_time}[clock]
         gc.disable()
-        start = time.perf_counter()
+        start = now()
         loop(n)
-        spent = time.perf_counter() - start
+        spent = now() - start
         gc.enable()
         return {"seconds": spent}
 
@@ -93,7 +88,7 @@ def main():
             answer = getattr(worker, question.pop("do"))(**question)
         except Absent as error:
             answer = {"absent": str(error)}
-        except Exception as error:  # noqa: BLE001  (a peer's trouble is a cell of the table)
+        except Exception as error:
             answer = {"failed": "{}: {}".format(type(error).__name__, " ".join(str(error).split())[:300])}
         print(json.dumps(answer), file=answers, flush=True)
 

@@ -1,13 +1,15 @@
 """What a workload is.  Used by the files in workloads/, run by worker.py, listed by runner.py.
 
-Everything here and in workloads/ runs in the peers' own environments too, so it keeps to Python 3.8 and imports NumPy alone.
+Everything here and in workloads/ runs in the peers' own environments too, so it keeps to Python 3.8 and imports NumPy
+alone.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Optional, Sequence, Tuple
+from typing import Any
 
 import numpy as np
 
@@ -16,33 +18,37 @@ import numpy as np
 class Job:
     """A workload made ready in one peer.
 
-    loop: run it n times, to the end of all work.   result: run it from the start and return the arrays that all peers must agree on; None where
+    loop: run it n times, to the end of all work.   result: run it from the start and return the arrays that all peers
+    must agree on; None where
     there is nothing to compare.   value: measure something other than the time of a loop, in the workload's unit.
     """
 
-    loop: Optional[Callable[[int], None]] = None
-    result: Callable[[], Optional[Sequence[np.ndarray]]] = lambda: None
-    value: Optional[Callable[[], float]] = None
+    loop: Callable[[int], None] | None = None
+    result: Callable[[], Sequence[np.ndarray] | None] = lambda: None
+    value: Callable[[], float] | None = None
 
 
 @dataclass(frozen=True)
 class Workload:
     """A row of the table.
 
-    make: tiny -> the inputs, the same in every process.   peers: peer -> function(library, inputs) that returns its Job.
-    limits: peer -> the ratio of cymx's figure to the peer's that is to be reached; `under` the same for another row of cymx's, `at_most` in the unit.
-    operators: what a library must have for its Job to be possible.   fresh: whether each round needs a process that has done nothing before;
+    make: tiny -> the inputs, the same in every process.   peers: peer -> function(library, inputs) that returns its
+    Job.
+    limits: peer -> the ratio of cymx's figure to the peer's that is to be reached; `under` the same for another row
+    of cymx's, `at_most` in the unit.
+    operators: what a library must have for its Job to be possible.   fresh: whether each round needs a process that
+    has done nothing before;
     without `load` it has not even imported the library, and the functions get the Peer instead.
     tolerance: of results, relative to the largest value.
     """
 
     name: str
     what: str
-    make: Callable[[bool], Dict[str, Any]]
-    peers: Dict[str, Callable[[Any, Dict[str, Any]], Job]]
-    limits: Dict[str, float] = field(default_factory=dict)
-    under: Optional[Tuple[str, float]] = None
-    at_most: Optional[float] = None
+    make: Callable[[bool], dict[str, Any]]
+    peers: dict[str, Callable[[Any, dict[str, Any]], Job]]
+    limits: dict[str, float] = field(default_factory=dict)
+    under: tuple[str, float] | None = None
+    at_most: float | None = None
     operators: Sequence[str] = ()
     fresh: bool = False
     load: bool = True
@@ -71,3 +77,9 @@ def seconds(run: Callable[[], Any]) -> float:
 def uniform(*shape: int, low: float = -1.0, high: float = 1.0, seed: int = 7) -> np.ndarray:
     """Return float32 draws, the same ones in every process."""
     return np.random.default_rng([seed, *shape]).uniform(low, high, shape).astype("float32")
+
+
+def sample(x: Any) -> np.ndarray:
+    """Return an array's values, flat, or an even choice of about a million where there are more."""
+    flat = np.ascontiguousarray(x).reshape(-1)
+    return flat[:: max(1, flat.size >> 20)]

@@ -1,6 +1,7 @@
 """The peer written in C++: loops fused by hand, a copy at the machine's bandwidth, and oneDNN called directly.
 
-Compiled for this machine at first use, into a temporary folder.  A machine without `c++`, or without oneDNN's headers, has no such column.
+Compiled for this machine at first use, into a temporary folder.  A machine without `c++`, or without oneDNN's
+headers, has no such column.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def _onednn():
         places = [Path(str(f.locate())) for f in files if f.name == name]
         places += [p for p in (Path(sys.prefix, "include", name), Path(sys.prefix, "lib", name)) if p.exists()]
         if not places:
-            raise Absent("{} is not installed".format(distribution))
+            raise Absent(f"{distribution} is not installed")
         found[name] = places[0].resolve()
     return found["dnnl.h"].parent, found["libdnnl.so.3"]
 
@@ -42,7 +43,18 @@ def build(name: str, onednn: bool = False) -> ctypes.CDLL:
     if compiler is None:
         raise Absent("no c++ on the path")
     target = Path(tempfile.mkdtemp()) / (name + ".so")
-    command = [compiler, "-O3", "-march=native", "-ffast-math", "-fopenmp", "-shared", "-fPIC", "-o", str(target), str(SOURCES / (name + ".cpp"))]
+    command = [
+        compiler,
+        "-O3",
+        "-march=native",
+        "-ffast-math",
+        "-fopenmp",
+        "-shared",
+        "-fPIC",
+        "-o",
+        str(target),
+        str(SOURCES / (name + ".cpp")),
+    ]
     if onednn:
         include, library = _onednn()
         command += ["-I" + str(include), str(library), "-Wl,-rpath," + str(library.parent)]

@@ -5,7 +5,10 @@ from ..workload import Job, Workload, seconds
 
 
 def make(tiny):
-    return {"network": nets.resnet(50, 10, 4) if tiny else nets.resnet(50), "image": (3, 32, 32) if tiny else (3, 224, 224)}
+    return {
+        "network": nets.resnet(50, 10, 4) if tiny else nets.resnet(50),
+        "image": (3, 32, 32) if tiny else (3, 224, 224),
+    }
 
 
 def _first_result(mx, x, symbol, batch):
@@ -29,7 +32,7 @@ WORKLOADS = [
         "bind_first",
         "ResNet-50, bind + first forward, batch 1",
         make,
-        dict(cymx=with_mx(False), mxnet=with_mx(False)),
+        {"cymx": with_mx(False), "mxnet": with_mx(False)},
         limits={"mxnet": 1.0},
         fresh=True,
     ),
@@ -37,7 +40,7 @@ WORKLOADS = [
         "bind_second",
         "the same after a bind at batch 2",
         make,
-        dict(cymx=with_mx(True), mxnet=with_mx(True)),
+        {"cymx": with_mx(True), "mxnet": with_mx(True)},
         under=("bind_first", 0.2),
         fresh=True,
     ),

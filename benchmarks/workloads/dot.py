@@ -50,7 +50,14 @@ WORKLOADS = [
         "dot",
         "dot, 2048 x 2048 x 2048",
         make,
-        dict(cymx=with_mx, numpy=with_numpy, torch=with_torch, jax=with_jax, mxnet=with_mx, native=with_native),
+        {
+            "cymx": with_mx,
+            "numpy": with_numpy,
+            "torch": with_torch,
+            "jax": with_jax,
+            "mxnet": with_mx,
+            "native": with_native,
+        },
         limits={"native": 1 / 0.95},
         tolerance=1e-3,
     )

@@ -69,16 +69,16 @@ def with_native(native, x):
     return Job(repeat(lambda: multiply_add(*arguments)), result)
 
 
-PEERS = dict(
-    cymx=with_mx,
-    numpy=with_numpy,
-    numexpr=with_numexpr,
-    torch=with_torch,
-    compile=with_compile,
-    jax=with_jax,
-    mxnet=with_mx,
-    native=with_native,
-)
+PEERS = {
+    "cymx": with_mx,
+    "numpy": with_numpy,
+    "numexpr": with_numexpr,
+    "torch": with_torch,
+    "compile": with_compile,
+    "jax": with_jax,
+    "mxnet": with_mx,
+    "native": with_native,
+}
 WORKLOADS = [
     Workload("fused_10", "E = A*B + C*D, executor, 10 x 10", make(10), PEERS, at_most=2e-6),
     Workload("fused_1000", "the same, 1000 x 1000", make(1000), PEERS, limits={"native": 1.2, "compile": 1.0}),

@@ -15,7 +15,7 @@ def import_of(peer, x):
 
 
 def size_of(peer, x):
-    """Count the package's folder; of a checkout what an installation would have: no generated C++ and no build's leftovers."""
+    """Count the package's folder; of a checkout what an installation would have, so no generated C++."""
 
     def megabytes():
         folder = Path(importlib.util.find_spec(peer.module).origin).parent

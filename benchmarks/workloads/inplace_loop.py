@@ -1,4 +1,4 @@
-"""weight -= rate * grad on (128, 64), over memory that is there and with a new array a turn: the loop of MXNet's NDArray tutorial."""
+"""weight -= rate * grad on (128, 64), over memory that is there and with a new array a turn: a tutorial's loop."""
 
 from ..workload import Job, Workload
 
@@ -48,7 +48,10 @@ def with_numpy(style):
 
 def with_torch(style):
     return lambda torch, x: _job(
-        style, *(f(x["shape"]) for f in (torch.zeros, torch.ones, torch.empty)), lambda to, x: to.copy_(x), lambda w: w.numpy()
+        style,
+        *(f(x["shape"]) for f in (torch.zeros, torch.ones, torch.empty)),
+        lambda to, x: to.copy_(x),
+        lambda w: w.numpy(),
     )
 
 
@@ -64,7 +67,11 @@ def with_mx(style):
 
 def _row(name, what, style, **targets):
     return Workload(
-        name, what, make, dict(cymx=with_mx(style), numpy=with_numpy(style), torch=with_torch(style), mxnet=with_mx(style)), **targets
+        name,
+        what,
+        make,
+        {"cymx": with_mx(style), "numpy": with_numpy(style), "torch": with_torch(style), "mxnet": with_mx(style)},
+        **targets,
     )
 
 

@@ -14,7 +14,9 @@ def make(tiny):
 
 
 def with_mx(mx, x):
-    return training.with_module(mx, mx.sym.SoftmaxOutput(nets.lenet(nets.Symbols(mx), mx.sym.var("data")), name="softmax"), x)
+    return training.with_module(
+        mx, mx.sym.SoftmaxOutput(nets.lenet(nets.Symbols(mx), mx.sym.var("data")), name="softmax"), x
+    )
 
 
 def with_torch(torch, x):
@@ -26,7 +28,7 @@ WORKLOADS = [
         "lenet_step",
         "LeNet, batch 64, training step",
         make,
-        dict(cymx=with_mx, torch=with_torch, mxnet=with_mx),
+        {"cymx": with_mx, "torch": with_torch, "mxnet": with_mx},
         limits={"torch": 0.5},
         tolerance=1e-3,
     )

@@ -1,4 +1,4 @@
-"""A training step of a word model: embedding, two LSTM layers, a softmax at every step; by the fused operator and by unrolled cells."""
+"""A training step of a word model, two LSTM layers and a softmax at every step: fused operator and unrolled cells."""
 
 import numpy as np
 
@@ -15,8 +15,8 @@ def make(tiny):
     params = {"embed_weight": draw(vocabulary, hidden)}
     for i in range(LAYERS):
         for part in ("i2h", "h2h"):
-            params["l{}_{}_weight".format(i, part)] = draw(4 * hidden, hidden)
-            params["l{}_{}_bias".format(i, part)] = draw(4 * hidden)
+            params[f"l{i}_{part}_weight"] = draw(4 * hidden, hidden)
+            params[f"l{i}_{part}_bias"] = draw(4 * hidden)
     params.update(fc_weight=draw(vocabulary, hidden), fc_bias=draw(vocabulary))
     data, label = rng.integers(0, vocabulary, (2, batch, steps)).astype("float32")
     return {"data": data, "label": label, "params": params, "aux": {}, "sizes": (vocabulary, hidden, steps, batch)}
@@ -32,12 +32,14 @@ def _loss(mx, x, states):
 def _embedding(mx, x):
     """Return the (steps, batch, hidden) words."""
     vocabulary, hidden, _, _ = x["sizes"]
-    return mx.sym.Embedding(mx.sym.SwapAxis(mx.sym.var("data"), dim1=0, dim2=1), input_dim=vocabulary, output_dim=hidden, name="embed")
+    return mx.sym.Embedding(
+        mx.sym.SwapAxis(mx.sym.var("data"), dim1=0, dim2=1), input_dim=vocabulary, output_dim=hidden, name="embed"
+    )
 
 
 def _packed(params):
     """Return the fused operator's one vector: all weights, layer by layer, then all biases."""
-    names = ["l{}_{}_{}".format(i, part, kind) for kind in ("weight", "bias") for i in range(LAYERS) for part in ("i2h", "h2h")]
+    names = [f"l{i}_{part}_{kind}" for kind in ("weight", "bias") for i in range(LAYERS) for part in ("i2h", "h2h")]
     return np.concatenate([params[name].reshape(-1) for name in names])
 
 
@@ -45,7 +47,13 @@ def with_fused(mx, x):
     vocabulary, hidden, steps, batch = x["sizes"]
     zeros = [mx.sym.zeros((LAYERS, batch, hidden)) for _ in range(2)]
     lstm = mx.sym.RNN(
-        _embedding(mx, x), mx.sym.var("lstm_weight"), *zeros, mode="lstm", num_layers=LAYERS, state_size=hidden, name="lstm"
+        _embedding(mx, x),
+        mx.sym.var("lstm_weight"),
+        *zeros,
+        mode="lstm",
+        num_layers=LAYERS,
+        state_size=hidden,
+        name="lstm",
     )
     own = {name: x["params"][name] for name in ("embed_weight", "fc_weight", "fc_bias")}
     x = {**x, "params": {**own, "lstm_weight": _packed(x["params"])}}
@@ -56,12 +64,14 @@ def with_unrolled(mx, x):
     vocabulary, hidden, steps, batch = x["sizes"]
     sym = mx.sym
     weights = {name: sym.var(name) for name in x["params"] if name[0] == "l"}
-    dense = lambda value, name: sym.FullyConnected(value, weights[name + "_weight"], weights[name + "_bias"], num_hidden=4 * hidden)
+    dense = lambda value, name: sym.FullyConnected(
+        value, weights[name + "_weight"], weights[name + "_bias"], num_hidden=4 * hidden
+    )
     tops = list(sym.SliceChannel(_embedding(mx, x), num_outputs=steps, axis=0, squeeze_axis=True))
     for layer in range(LAYERS):
         h = c = sym.zeros((batch, hidden))
         for t in range(steps):
-            gates = dense(tops[t], "l{}_i2h".format(layer)) + dense(h, "l{}_h2h".format(layer))
+            gates = dense(tops[t], f"l{layer}_i2h") + dense(h, f"l{layer}_h2h")
             i, f, g, o = sym.SliceChannel(gates, num_outputs=4)
             c = sym.sigmoid(f) * c + sym.sigmoid(i) * sym.tanh(g)
             h = sym.sigmoid(o) * sym.tanh(c)
@@ -71,12 +81,14 @@ def with_unrolled(mx, x):
 
 def with_torch(torch, x):
     vocabulary, hidden, steps, batch = x["sizes"]
-    names = ["l{}_{}_{}".format(i, part, kind) for i in range(LAYERS) for kind in ("weight", "bias") for part in ("i2h", "h2h")]
+    names = [f"l{i}_{part}_{kind}" for i in range(LAYERS) for kind in ("weight", "bias") for part in ("i2h", "h2h")]
 
     def forward(tensors, data):
         embedded = torch.nn.functional.embedding(data.t().long(), tensors["embed_weight"])
         zeros = torch.zeros(LAYERS, batch, hidden)
-        states, _, _ = torch.lstm(embedded, (zeros, zeros), [tensors[name] for name in names], True, LAYERS, 0.0, True, False, False)
+        states, _, _ = torch.lstm(
+            embedded, (zeros, zeros), [tensors[name] for name in names], True, LAYERS, 0.0, True, False, False
+        )
         return torch.nn.functional.linear(states.reshape(-1, hidden), tensors["fc_weight"], tensors["fc_bias"])
 
     return _first(training.with_torch(torch, forward, x))
@@ -97,7 +109,7 @@ WORKLOADS = [
         "lstm_fused",
         "LSTM, fused RNN, training step",
         make,
-        dict(cymx=with_fused, torch=with_torch, mxnet=with_fused),
+        {"cymx": with_fused, "torch": with_torch, "mxnet": with_fused},
         limits={"torch": 0.75},
         operators=("RNN",),
         tolerance=1e-3,
@@ -106,7 +118,7 @@ WORKLOADS = [
         "lstm_unrolled",
         "LSTM, unrolled cells, training step",
         make,
-        dict(cymx=with_unrolled, torch=with_torch, mxnet=with_unrolled),
+        {"cymx": with_unrolled, "torch": with_torch, "mxnet": with_unrolled},
         limits={"torch": 1.1},
         operators=("SliceChannel", "Embedding"),
         tolerance=1e-3,

@@ -1,4 +1,7 @@
-"""The peak of resident memory that the ResNet-18 training executor adds, in MB.  Linux only: the peak is read from /proc."""
+"""The peak of resident memory that the ResNet-18 training executor adds, in MB.
+
+Linux only: the peak is read from /proc.
+"""
 
 from pathlib import Path
 
@@ -38,7 +41,9 @@ def with_mx(mx, x):
 def with_torch(torch, x):
     def run():
         weights = {name: torch.tensor(value, requires_grad=True) for name, value in x["params"].items()}
-        network = nets.Eager(torch, {**weights, **{name: torch.tensor(value) for name, value in x["aux"].items()}}, True)
+        network = nets.Eager(
+            torch, {**weights, **{name: torch.tensor(value) for name, value in x["aux"].items()}}, True
+        )
         data, label = torch.tensor(x["data"]), torch.tensor(x["label"]).long()
         for _ in range(3):
             for w in weights.values():
@@ -53,7 +58,7 @@ WORKLOADS = [
         "memory",
         "ResNet-18 training executor, peak memory",
         make,
-        dict(cymx=with_mx, torch=with_torch, mxnet=with_mx),
+        {"cymx": with_mx, "torch": with_torch, "mxnet": with_mx},
         limits={"mxnet": 0.8},
         fresh=True,
         unit="MB",

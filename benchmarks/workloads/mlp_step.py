@@ -14,7 +14,9 @@ def make(tiny):
 
 
 def with_mx(mx, x):
-    return training.with_module(mx, mx.sym.SoftmaxOutput(nets.mlp(nets.Symbols(mx), mx.sym.var("data")), name="softmax"), x)
+    return training.with_module(
+        mx, mx.sym.SoftmaxOutput(nets.mlp(nets.Symbols(mx), mx.sym.var("data")), name="softmax"), x
+    )
 
 
 def with_torch(torch, x):
@@ -22,7 +24,9 @@ def with_torch(torch, x):
 
 
 def with_compile(torch, x):
-    return training.with_torch(torch, torch.compile(lambda tensors, data: nets.mlp(nets.Eager(torch, tensors, True), data)), x)
+    return training.with_torch(
+        torch, torch.compile(lambda tensors, data: nets.mlp(nets.Eager(torch, tensors, True), data)), x
+    )
 
 
 WORKLOADS = [
@@ -30,7 +34,7 @@ WORKLOADS = [
         "mlp_step",
         "MLP 784-128-64-10, batch 64, training step",
         make,
-        dict(cymx=with_mx, torch=with_torch, compile=with_compile, mxnet=with_mx),
+        {"cymx": with_mx, "torch": with_torch, "compile": with_compile, "mxnet": with_mx},
         limits={"torch": 0.5},
         at_most=190e-6,
         tolerance=1e-3,

@@ -1,4 +1,4 @@
-"""Operators whose only cost is memory, over 4096 x 4096 floats; the C column copies as many bytes as the operator reads and writes."""
+"""Operators whose only cost is memory, over 4096 x 4096 floats; the C column copies as many bytes."""
 
 import numpy as np
 
@@ -138,15 +138,15 @@ WORKLOADS = [
         name,
         "{} of 4096 x 4096".format(name.replace("_", " ")),
         make,
-        dict(
-            cymx=with_mx(mx),
-            numpy=with_numpy(numpy),
-            torch=with_torch(torch),
-            compile=with_torch(torch, True),
-            jax=with_jax(jax),
-            mxnet=with_mx(mx),
-            native=with_native(touched),
-        ),
+        {
+            "cymx": with_mx(mx),
+            "numpy": with_numpy(numpy),
+            "torch": with_torch(torch),
+            "compile": with_torch(torch, True),
+            "jax": with_jax(jax),
+            "mxnet": with_mx(mx),
+            "native": with_native(touched),
+        },
         limits={"native": 1 / 0.8, "torch": 1.0},
         tolerance=1e-3,
     )

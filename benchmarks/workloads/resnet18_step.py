@@ -32,7 +32,7 @@ WORKLOADS = [
         "resnet18_step",
         "ResNet-18, batch 16, 64 x 64, training step",
         make,
-        dict(cymx=with_mx, torch=with_torch, mxnet=with_mx),
+        {"cymx": with_mx, "torch": with_torch, "mxnet": with_mx},
         limits={"torch": 0.9},
         tolerance=1e-2,
     )

@@ -33,7 +33,9 @@ def with_mx(mx, x):
 
 
 def with_torch(torch, x):
-    last = lambda value: torch.tensor(value).contiguous(memory_format=torch.channels_last) if value.ndim == 4 else torch.tensor(value)
+    last = lambda value: (
+        torch.tensor(value).contiguous(memory_format=torch.channels_last) if value.ndim == 4 else torch.tensor(value)
+    )
     network = nets.Eager(torch, {name: last(value) for name, value in {**x["params"], **x["aux"]}.items()}, False)
     data = last(x["data"])
 
@@ -56,10 +58,10 @@ def with_onnxruntime(onnxruntime, x):
 
 WORKLOADS = [
     Workload(
-        "resnet50_batch{}".format(batch),
-        "ResNet-50 inference, batch {}".format(batch),
+        f"resnet50_batch{batch}",
+        f"ResNet-50 inference, batch {batch}",
         make(batch),
-        dict(cymx=with_mx, torch=with_torch, onnxruntime=with_onnxruntime, mxnet=with_mx),
+        {"cymx": with_mx, "torch": with_torch, "onnxruntime": with_onnxruntime, "mxnet": with_mx},
         limits={"onnxruntime": 0.95},
         tolerance=1e-3,
     )

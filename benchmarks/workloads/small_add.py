@@ -38,7 +38,7 @@ WORKLOADS = [
         "small_add",
         "c = a + b, ten float32, eager",
         make,
-        dict(cymx=with_mx, numpy=with_numpy, torch=with_torch, jax=with_jax, mxnet=with_mx),
+        {"cymx": with_mx, "numpy": with_numpy, "torch": with_torch, "jax": with_jax, "mxnet": with_mx},
         limits={"numpy": 0.5},
     )
 ]
