@@ -25,6 +25,7 @@ from . import (
     ndarray,
     optimizer,
     random,
+    rnn,
     symbol,
     visualization,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "num_gpus",
     "optimizer",
     "random",
+    "rnn",
     "rnd",
     "sym",
     "symbol",

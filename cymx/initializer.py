@@ -15,10 +15,11 @@ import numpy as np
 
 from . import ndarray as nd
 from .base import ArgumentError, ArgumentTypeError
+from .ops.rnn import packed_parts
 from .registry import get_alias_func, get_create_func, get_register_func
 
-__all__ = ["Bilinear", "Constant", "InitDesc", "Initializer", "LSTMBias", "Load", "MSRAPrelu", "Mixed", "Normal", "One",
-           "Orthogonal", "Uniform", "Xavier", "Zero", "create", "register"]  # fmt: skip
+__all__ = ["Bilinear", "Constant", "FusedRNN", "InitDesc", "Initializer", "LSTMBias", "Load", "MSRAPrelu", "Mixed", "Normal",
+           "One", "Orthogonal", "Uniform", "Xavier", "Zero", "create", "register"]  # fmt: skip
 
 
 class InitDesc(str):
@@ -359,3 +360,34 @@ class LSTMBias(Initializer):
         bias = np.zeros(arr.shape, dtype="float32")
         bias[hidden : 2 * hidden] = self.forget_bias
         arr[:] = bias
+
+
+@register
+class FusedRNN(Initializer):
+    """Fill the packed vector of RNN: each gate's part by `init` (the global initializer when None), by its name.
+
+    lstm: the biases of the forget gates are forget_bias, as LSTMBias does it.
+    """
+
+    def __init__(self, init, num_hidden, num_layers, mode, bidirectional=False, forget_bias=1.0):
+        if isinstance(init, str):
+            init = create(*json.loads(init)) if init.startswith("[") else create(init)
+        super().__init__(
+            init=init.dumps() if init is not None else None, num_hidden=num_hidden, num_layers=num_layers, mode=mode,
+            bidirectional=bidirectional, forget_bias=forget_bias,
+        )  # fmt: skip
+        self._init, self._num_hidden, self._num_layers, self._mode = init, num_hidden, num_layers, mode
+        self._bidirectional, self._forget_bias = bidirectional, forget_bias
+
+    def _init_weight(self, name, array):
+        parts = []
+        settings = self._mode, self._num_layers, self._bidirectional, self._num_hidden
+        for part, shape in packed_parts(*settings, array.size):
+            piece = nd.zeros(shape)
+            if self._mode == "lstm" and part.endswith("_f_bias"):
+                piece[:] = self._forget_bias
+            else:
+                chosen = self._init if self._init is not None else name.global_init
+                chosen(InitDesc(part, global_init=getattr(name, "global_init", None)), piece)
+            parts.append(piece.asnumpy().ravel())
+        array[:] = np.concatenate(parts)

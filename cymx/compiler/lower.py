@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from ..base import MXNetError
 from ..ir import Entry, Graph, Node, Type
 from ..ops._build import Value, apply, scope
+from ..ops._shapes import known
+from ..ops._types import resolve_shapes
+from .infer import Inferred, infer
 
 
 def lower(graph: Graph, types: Mapping[str, Type], train: bool) -> Graph:
@@ -19,11 +22,17 @@ def lower(graph: Graph, types: Mapping[str, Type], train: bool) -> Graph:
     values: dict[Entry, Value] = {}
     updates: dict[Node, Entry] = {}
     held_by: dict[Entry, Node] = {}  # the new value of a state -> its variable
+    inferred: Inferred | None = None
     for node in graph.nodes():
         if node.op is None:
             values[Entry(node)] = Value(Node(None, node.name, attrs=node.attrs, types=(types[node.name],)))
             continue
         inputs, params = [values[Entry(*e)] for e in node.inputs], node.params
+        if _is_open(node):
+            inferred = inferred or infer(
+                graph, {k: v.shape for k, v in types.items()}, {k: v.dtype for k, v in types.items()}, partial=True
+            )
+            params = params.replace({"shape": inferred.shape_of(Entry(node))})
         n = len(node.op.input_names(params))
         if len(inputs) > n:  # an eager call passes varying settings as further inputs
             params = params.replace(dict(zip(node.op.varying, inputs[n:])))
@@ -44,3 +53,10 @@ def lower(graph: Graph, types: Mapping[str, Type], train: bool) -> Graph:
             # Later nodes see the new value, so a state that two nodes share is updated twice.
             values.update((Entry(*e), Value(*new)) for e in node.inputs if values[Entry(*e)] == state)
     return Graph(tuple(Entry(*values[Entry(*e)]) for e in graph.outputs), updates)
+
+
+def _is_open(node: Node) -> bool:
+    """Tell whether the node makes an array whose shape is left to those who use it, as the 0 in zeros((0, 4)) does."""
+    if node.inputs or not hasattr(node.params, "shape"):
+        return False
+    return not known(resolve_shapes(node.op, node.params, [], [None] * len(node.op.output_names(node.params)))[1][0])

@@ -14,7 +14,9 @@ from ._shapes import FLOATS, same
 from .slice import cut
 
 MODES = ("rnn_relu", "rnn_tanh", "lstm", "gru")
-GATES = {"rnn_relu": 1, "rnn_tanh": 1, "lstm": 4, "gru": 3}
+# What each gate is called where weights are named, in the order in which they are packed.
+GATE_NAMES = {"rnn_relu": ("",), "rnn_tanh": ("",), "lstm": ("_i", "_f", "_c", "_o"), "gru": ("_r", "_z", "_o")}
+GATES = {mode: len(names) for mode, names in GATE_NAMES.items()}
 # How many numbers of each unit and step are kept for the backward pass, beyond its output.
 KEPT = {"lstm": 5, "gru": 4}
 
@@ -152,6 +154,30 @@ def parameter_sizes(mode: str, layers: int, directions: int, size: int, hidden: 
         for n in (wide * (hidden * directions if layer else size), wide * hidden)
     ]
     return weights + [2 * wide] * (layers * directions)
+
+
+def packed_parts(
+    mode: str, layers: int, bidirectional: bool, hidden: int, length: int
+) -> list[tuple[str, tuple[int, ...]]]:
+    """Return (name, shape) of every gate's weight and bias in a packed vector, in order: l0_i2h_f_weight, ...
+
+    The size of the inputs follows from the length; raises ArgumentError where there is none.
+    """
+    directions, wide = 1 + bidirectional, GATES[mode] * hidden
+    rest = sum(parameter_sizes(mode, layers, directions, 0, hidden))
+    size, left = divmod(length - rest, directions * wide)
+    if size < 1 or left:
+        raise ArgumentError(
+            f"the packed vector has {length} elements, expected {rest} and {directions * wide} for each input"
+        )
+    parts = []
+    for kind in ("weight", "bias"):
+        for layer in range(layers):
+            for side in "lr"[:directions]:
+                for group, n in (("i2h", directions * hidden if layer else size), ("h2h", hidden)):
+                    shape = (hidden, n) if kind == "weight" else (hidden,)
+                    parts += [(f"{side}{layer}_{group}{gate}_{kind}", shape) for gate in GATE_NAMES[mode]]
+    return parts
 
 
 @op("RNN")

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "cymx"
 ROOMS = """
     base config context registry name attribute recordio data _engine _array _ops _eager gpu ir ops compiler ndarray random autograd
     executor symbol lr_scheduler optimizer initializer metric io executor_manager kvstore model callback monitor
-    visualization module gluon test_utils
+    visualization rnn module gluon test_utils
 """.split()
 
 PYTHON_FILES = sorted(PACKAGE.rglob("*.py"))
