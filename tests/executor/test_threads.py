@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,7 +114,7 @@ def test_a_failing_kernel_is_named_at_the_wait():
     np.testing.assert_array_equal(x.asnumpy(), 1)
 
 
-def test_the_naive_engine_gives_the_same():
+def test_the_naive_engine_gives_the_same(tmp_path):
     code = (
         "import numpy as np, cymx as mx; x = mx.sym.Variable('x');"
         "e = mx.sym.FullyConnected(mx.sym.tanh(x), num_hidden=3, name='fc').simple_bind(mx.cpu(), x=(2, 4));"
@@ -124,7 +125,8 @@ def test_the_naive_engine_gives_the_same():
     found = [
         subprocess.run(
             [sys.executable, "-c", code],
-            env={**os.environ, "MXNET_ENGINE_TYPE": kind},
+            cwd=tmp_path,  # not the checkout, whose folder may hold no extensions
+            env={**os.environ, "MXNET_ENGINE_TYPE": kind, "PYTHONPATH": str(Path(mx.__file__).parents[1])},
             capture_output=True,
             text=True,
             check=True,
