@@ -156,18 +156,24 @@ def draw(path: Path, rows: list[Row], names: list[str], versions: dict[str, str 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    rows = [row for row in rows if row.cells.get("cymx") and row.cells["cymx"].figures]
-    peers = [p for p in names if p != "cymx" and any(row.ratio(p) for row in rows)]
-    figure, axes = plt.subplots(figsize=(10, 1.5 + 0.16 * len(rows) * (len(peers) + 1)))
-    height = 0.85 / max(1, len(peers))
-    for k, peer in enumerate(peers):
-        points = [(i + k * height, 1 / row.ratio(peer)) for i, row in enumerate(rows) if row.ratio(peer)]
-        axes.barh(*zip(*points), height=height, left=0, label=f"{PEERS[peer].title} {versions.get(peer) or ''}")
+    rows = [row for row in rows if any(row.ratio(name) for name in row.cells if name != "cymx")]
+    present = [[name for name in names if name != "cymx" and row.ratio(name)] for row in rows]
+    figure, axes = plt.subplots(figsize=(10, 1.2 + 0.13 * sum(len(peers) + 1 for peers in present)))
+    colours = dict(zip(names, plt.get_cmap("tab10").colors))
+    at, ticks, labelled = 0, [], set()
+    for row, peers in zip(rows, present):
+        ticks.append(at + (len(peers) - 1) / 2)
+        for peer in peers:
+            label = None if peer in labelled else f"{PEERS[peer].title} {versions.get(peer) or ''}"
+            labelled.add(peer)
+            axes.barh(at, 1 / row.ratio(peer) - 1, left=1, height=0.9, color=colours[peer], label=label)
+            at += 1
+        at += 1
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xscale("log")
-    axes.set_yticks([i + 0.4 for i in range(len(rows))], [row.workload.what for row in rows])
-    axes.invert_yaxis()
-    axes.set_xlabel("time of the peer / time of cymx (to the right of the line cymx is ahead)")
+    axes.set_yticks(ticks, [row.workload.what for row in rows])
+    axes.set_ylim(at, -1)
+    axes.set_xlabel("the peer's figure / cymx's: to the right of the line cymx is ahead")
     axes.legend(fontsize="small")
     figure.tight_layout()
     figure.savefig(path, dpi=120)

@@ -38,7 +38,7 @@ WORKLOADS = [
     ),
     Workload(
         "bind_second",
-        "the same after a bind at batch 2",
+        "ResNet-50, bind again, after batch 2",
         make,
         {"cymx": with_mx(True), "mxnet": with_mx(True)},
         under=("bind_first", 0.2),

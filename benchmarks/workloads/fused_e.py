@@ -80,7 +80,7 @@ PEERS = {
     "native": with_native,
 }
 WORKLOADS = [
-    Workload("fused_10", "E = A*B + C*D, executor, 10 x 10", make(10), PEERS, at_most=2e-6),
-    Workload("fused_1000", "the same, 1000 x 1000", make(1000), PEERS, limits={"native": 1.2, "compile": 1.0}),
-    Workload("fused_4000", "the same, 4000 x 4000", make(4000), PEERS, limits={"native": 1.15}),
+    Workload("fused_10", "E = A*B + C*D, 10 x 10", make(10), PEERS, at_most=2e-6),
+    Workload("fused_1000", "E = A*B + C*D, 1000 x 1000", make(1000), PEERS, limits={"native": 1.2, "compile": 1.0}),
+    Workload("fused_4000", "E = A*B + C*D, 4000 x 4000", make(4000), PEERS, limits={"native": 1.15}),
 ]
