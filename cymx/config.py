@@ -9,7 +9,6 @@ MXNET_ENGINE_TYPE   NaiveEngine runs every task at once in the calling thread (d
 
 import os
 import sys
-from pathlib import Path
 
 
 def isa() -> str:
@@ -36,5 +35,5 @@ def onednn_path() -> str | None:
     except metadata.PackageNotFoundError:
         files = ()
     candidates = [str(f.locate()) for f in files if f.name == "libdnnl.so.3"]
-    candidates.append(str(Path(sys.prefix, "lib", "libdnnl.so.3")))
+    candidates.append(os.path.join(sys.prefix, "lib", "libdnnl.so.3"))
     return next((os.path.realpath(c) for c in candidates if os.path.exists(c)), None)

@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from ..base import ArgumentError, ArgumentTypeError, MXNetError
+from ..files import write_atomic
 from . import params_format
 from .creation import array, empty
 from .ndarray import NDArray
@@ -27,7 +28,7 @@ def save(fname: str | os.PathLike, data: Any) -> None:
         raise ArgumentTypeError("save: data holds something else, expected dict str->NDArray or list of NDArray")
     tensors = [params_format.Tensor(a.asnumpy()) for a in arrays]
     try:
-        params_format.write_atomic(fname, params_format.dump_bytes(tensors, names))
+        write_atomic(fname, params_format.dump_bytes(tensors, names))
     except OSError as e:
         raise MXNetError(f"save: cannot write {os.fspath(fname)!r}: {e.strerror}") from e
 

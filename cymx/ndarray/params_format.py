@@ -3,8 +3,7 @@
 Holds every layout that MXNet has written since 0.8: arrays of V1, V2 (with a storage type), V3 (NumPy shapes) and the
 layout before V1.  Refuses files whose sizes disagree with their length, before anything is allocated.  Knows neither
 NDArray nor devices.
-Called by: ndarray (``mx.nd.save``, ``mx.nd.load``), and whoever writes a file that must never be seen half written
-(``write_atomic``).
+Called by: ndarray (``mx.nd.save``, ``mx.nd.load``).
 
 A file, little endian throughout::
 
@@ -21,11 +20,7 @@ A file, little endian throughout::
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
-import secrets
-import shutil
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -232,30 +227,3 @@ def _flag(array: np.ndarray) -> int:
 
 def _data_bytes(array: np.ndarray) -> memoryview:
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-
-
-def write_atomic(path: str | os.PathLike, data: bytes) -> None:
-    """Write data to path so that nobody reads a part of it: the new file takes the old one's name when it is whole.
-
-    Follows links and keeps the permissions of a file that is replaced; writes straight into what is no regular file.
-    Raises OSError.
-    """
-    target = os.path.realpath(path)
-    if os.path.exists(target) and not os.path.isfile(target):
-        with open(target, "wb") as f:
-            f.write(data)
-        return
-    folder, name = os.path.split(target)
-    temp = os.path.join(folder, f".{name}.{secrets.token_hex(6)}.tmp")
-    try:
-        with open(temp, "xb") as f:
-            f.write(data)
-            f.flush()
-            os.fsync(f.fileno())
-        if os.path.exists(target):
-            shutil.copymode(target, temp)
-        os.replace(temp, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temp)
-        raise

@@ -4,10 +4,10 @@ Called by: symbol.
 """
 
 import os
-import tempfile
 from typing import Any
 
 from ..base import ArgumentTypeError, MXNetError
+from ..files import write_atomic
 from ..ir import Entry, Graph, Node, rewrite
 from ..ops import find
 from . import _nodes, json_format
@@ -57,26 +57,13 @@ def _operator(node: json_format.JsonNode, inputs: tuple[Entry, ...]) -> Node:
 
 
 def save(fname: str, text: str) -> None:
-    """Write text to a file, through a new file beside it, so that no reader sees half of it.
-
-    Raises MXNetError naming the file.
-    """
+    """Write text to a file, whole or not at all.  Raises MXNetError naming the file."""
     if not hasattr(fname, "__fspath__") and not isinstance(fname, str):
         raise ArgumentTypeError(f"save: {fname!r} came, expected the name of a file")
-    path = os.path.abspath(os.fspath(fname))
-    temporary = None
     try:
-        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".cymx-")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
+        write_atomic(fname, text.encode("utf-8"))
     except OSError as e:
-        if temporary is not None:
-            os.unlink(temporary)
-        raise MXNetError(f"save: cannot write {path}: {e}") from None
+        raise MXNetError(f"save: cannot write {os.path.abspath(fname)}: {e}") from None
 
 
 def _without_amp_casts(graph: Graph) -> Graph:

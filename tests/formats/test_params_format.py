@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cymx.base import MXNetError
-from cymx.ndarray.params_format import MAX_NDIM, Tensor, dump_bytes, load_bytes, write_atomic
+from cymx.files import write_atomic
+from cymx.ndarray.params_format import MAX_NDIM, Tensor, dump_bytes, load_bytes
 
 HERE = Path(__file__).parent
 WRITTEN = ("dtypes", "list", "single", "sparse", "mxnet191-0001")
