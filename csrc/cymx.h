@@ -66,12 +66,15 @@ typedef struct cymx_kernel_row {
 
 /* ---- buffers and tasks (all process state; linked into _engine only) ------------------------------------------------------------------ */
 
-/* A reference-counted piece of memory with an engine variable of its own.  The first four fields are read by everybody and written by nobody. */
+/* A reference-counted piece of memory with an engine variable of its own.  These fields are read by everybody and
+ * written by the engine alone. */
 typedef struct cymx_buffer {
     void *data;
     int64_t bytes;       /* what was asked for */
     int32_t device_type; /* 1 cpu, 2 gpu, 3 cpu_pinned, 5 cpu_shared, as in MXNet */
     int32_t device_id;
+    uint64_t version; /* a number that no other writing of any buffer has; whoever reads the buffer in a task sees it stand still */
+    int32_t exposed;  /* whether others may write it behind the engine's back, so that version says nothing */
     /* the engine's own fields follow; see engine/engine.h */
 } cymx_buffer;
 

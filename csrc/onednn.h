@@ -14,6 +14,8 @@ int cymx_onednn_enabled(void);
 /* The oneDNN kernel of that name, or null: not loaded, switched off, or none of that name.  A kernel found here falls back by itself to the portable
  * one for types and shapes that oneDNN lacks. */
 cymx_kernel cymx_onednn_find(const char *name);
+/* The bytes that a conv_weights launch writes (its output is ignored), or 0: the weight stays as it is. */
+int64_t cymx_onednn_conv_weight_bytes(const cymx_args *args);
 
 #ifdef __cplusplus
 }

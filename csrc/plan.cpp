@@ -21,9 +21,21 @@ struct Step {
     int32_t scratch_slot;
     int64_t scratch_offset;
     uint64_t n_random;
+    std::vector<int32_t> sources; // of a step whose outputs are kept
+    int64_t seen_offset;
 };
 
 void *address(void *const *slots, int32_t slot, int64_t offset) { return static_cast<char *>(slots[slot]) + offset; }
+
+// Whether all that a kept step's outputs were made from is as it was then.
+bool is_fresh(const Step &step, const cymx_buffer *const *buffers, const uint64_t *seen) {
+    bool fresh = !step.sources.empty();
+    for (size_t i = 0; i < step.sources.size() && fresh; ++i) {
+        const cymx_buffer *source = buffers[step.sources[i]];
+        fresh = !source->exposed && source->version == seen[i];
+    }
+    return fresh;
+}
 
 int run_step(const Step &step, void *const *slots, uint64_t seed, uint64_t counter, cymx_error *err) {
     const int n = step.n_in + step.n_out;
@@ -84,12 +96,17 @@ extern "C" void cymx_plan_release(cymx_plan *plan) {
 
 extern "C" void cymx_plan_add(cymx_plan *plan, cymx_kernel kernel, const char *label, const cymx_operand *operands, int32_t n_in, int32_t n_out,
                               const void *params, int64_t params_bytes, int32_t scratch_slot, int64_t scratch_offset, uint64_t n_random) {
-    Step step{kernel, label, {operands, operands + n_in + n_out}, n_in, n_out, {}, params_bytes, scratch_slot, scratch_offset, n_random};
+    Step step{kernel, label, {operands, operands + n_in + n_out}, n_in, n_out, {}, params_bytes, scratch_slot, scratch_offset, n_random, {}, 0};
     step.params.resize((params_bytes + 7) / 8 + 1);
     if (params_bytes) {
         std::memcpy(step.params.data(), params, params_bytes);
     }
     plan->steps.push_back(std::move(step));
+}
+
+extern "C" void cymx_plan_keep(cymx_plan *plan, const int32_t *sources, int32_t n_sources, int64_t seen_offset) {
+    plan->steps.back().sources.assign(sources, sources + n_sources);
+    plan->steps.back().seen_offset = seen_offset;
 }
 
 extern "C" uint64_t cymx_plan_n_random(const cymx_plan *plan, int32_t start, int32_t stop) {
@@ -100,13 +117,21 @@ extern "C" uint64_t cymx_plan_n_random(const cymx_plan *plan, int32_t start, int
     return n;
 }
 
-extern "C" int cymx_plan_run(const cymx_plan *plan, int32_t start, int32_t stop, void *const *slots, uint64_t seed, uint64_t counter,
-                             cymx_error *err) {
+extern "C" int cymx_plan_run(const cymx_plan *plan, int32_t start, int32_t stop, void *const *slots, const cymx_buffer *const *buffers, uint64_t seed,
+                             uint64_t counter, cymx_error *err) {
     for (int32_t i = start; i < stop; ++i) {
-        if (const int code = run_step(plan->steps[i], slots, seed, counter, err)) {
+        const Step &step = plan->steps[i];
+        uint64_t *seen = step.sources.empty() ? nullptr : static_cast<uint64_t *>(address(slots, plan->n_slots - 1, step.seen_offset));
+        if (is_fresh(step, buffers, seen)) {
+            continue;
+        }
+        if (const int code = run_step(step, slots, seed, counter, err)) {
             return code;
         }
-        counter += plan->steps[i].n_random;
+        for (size_t s = 0; s < step.sources.size(); ++s) {
+            seen[s] = buffers[step.sources[s]]->version;
+        }
+        counter += step.n_random;
     }
     return CYMX_OK;
 }

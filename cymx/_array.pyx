@@ -21,6 +21,7 @@ from libc.string cimport memcpy, memset
 from cymx._engine cimport (
     CYMX_TASK_SMALL,
     Buffer,
+    buffer_expose,
     buffer_new,
     buffer_release,
     buffer_retain,
@@ -296,6 +297,8 @@ cdef class Array:
             raise BufferError("the array wraps read-only memory")
         # Whoever gets the memory may write it, unless it is read-only.
         self.buffer.wait_to_write()
+        if not self.readonly:
+            buffer_expose(self.ptr)
         dims = <Py_ssize_t *>PyMem_Malloc(sizeof(Py_ssize_t) * 2 * (self.t.ndim + 1))
         if dims is NULL:
             raise MemoryError("no memory for a view")

@@ -20,6 +20,8 @@ cdef extern from "cymx.h" nogil:
         int64_t bytes
         int32_t device_type
         int32_t device_id
+        uint64_t version
+        int32_t exposed
 
     ctypedef struct cymx_task:
         int (*run)(void *arg, cymx_error *err) noexcept nogil
@@ -45,6 +47,7 @@ cdef class Buffer:
 cdef cymx_buffer *buffer_new(int32_t device_type, int32_t device_id, int64_t nbytes, cymx_error *err) noexcept nogil
 cdef void buffer_retain(cymx_buffer *buffer) noexcept nogil
 cdef void buffer_release(cymx_buffer *buffer) noexcept nogil
+cdef void buffer_expose(cymx_buffer *buffer) noexcept nogil
 cdef int push(const cymx_task *task, cymx_error *err) noexcept nogil
 cdef int wait_to_read(cymx_buffer *buffer, cymx_error *err) noexcept nogil
 cdef int wait_to_write(cymx_buffer *buffer, cymx_error *err) noexcept nogil

@@ -25,6 +25,7 @@ cdef extern from "engine/engine.h" nogil:
     cymx_buffer *cymx_buffer_wrap(
         int32_t device_type, int32_t device_id, void *data, int64_t nbytes,
         void (*free_fn)(void *) noexcept nogil, void *owner, cymx_error *err)
+    void cymx_buffer_expose(cymx_buffer *buffer)
     void cymx_buffer_retain(cymx_buffer *buffer)
     void cymx_buffer_release(cymx_buffer *buffer)
     int cymx_engine_push(const cymx_task *task, cymx_error *err)
@@ -57,6 +58,10 @@ cdef void buffer_retain(cymx_buffer *buffer) noexcept nogil:
 
 cdef void buffer_release(cymx_buffer *buffer) noexcept nogil:
     cymx_buffer_release(buffer)
+
+
+cdef void buffer_expose(cymx_buffer *buffer) noexcept nogil:
+    cymx_buffer_expose(buffer)
 
 
 cdef int push(const cymx_task *task, cymx_error *err) noexcept nogil:
@@ -147,6 +152,8 @@ cdef class Buffer:
             cymx_buffer_release(self.ptr)
 
     def __getbuffer__(self, Py_buffer *view, int flags):
+        if not self.readonly:
+            cymx_buffer_expose(self.ptr)
         PyBuffer_FillInfo(view, self, self.ptr.data, self.ptr.bytes, self.readonly, flags)
 
     @property

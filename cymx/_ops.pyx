@@ -44,10 +44,11 @@ cdef extern from "plan.h" nogil:
         cymx_plan *plan, cymx_kernel kernel, const char *label, const cymx_operand *operands, int32_t n_in, int32_t
         n_out,
         const void *params, int64_t params_bytes, int32_t scratch_slot, int64_t scratch_offset, uint64_t n_random)
+    void cymx_plan_keep(cymx_plan *plan, const int32_t *sources, int32_t n_sources, int64_t seen_offset)
     uint64_t cymx_plan_n_random(const cymx_plan *plan, int32_t start, int32_t stop)
     int cymx_plan_run(
-        const cymx_plan *plan, int32_t start, int32_t stop, void **slots, uint64_t seed, uint64_t counter, cymx_error
-        *err)
+        const cymx_plan *plan, int32_t start, int32_t stop, void **slots, cymx_buffer **buffers, uint64_t seed,
+        uint64_t counter, cymx_error *err)
 
 cdef extern from "dispatch.h" nogil:
     int cymx_isa_select(const char *name, cymx_error *err)
@@ -60,6 +61,7 @@ cdef extern from "onednn.h" nogil:
     int cymx_onednn_load(const char *path, cymx_error *err)
     void cymx_onednn_enable(int on)
     int cymx_onednn_enabled()
+    int64_t cymx_onednn_conv_weight_bytes(const cymx_args *args)
 
 
 # Below this much work (nanoseconds on one core, see compiler/plan.py) a run may take place in the calling thread: a
@@ -159,12 +161,15 @@ cdef struct RunTask:
     int32_t stop
     uint64_t seed
     uint64_t counter
-    # then one address for each slot
+    int32_t n_slots
+    # then one address for each slot, and one buffer
 
 
 cdef int run_plan(void *arg, cymx_error *err) noexcept nogil:
     cdef RunTask *task = <RunTask *>arg
-    return cymx_plan_run(task.plan, task.start, task.stop, <void **>(task + 1), task.seed, task.counter, err)
+    cdef void **slots = <void **>(task + 1)
+    return cymx_plan_run(
+        task.plan, task.start, task.stop, slots, <cymx_buffer **>(slots + task.n_slots), task.seed, task.counter, err)
 
 
 cdef void drop_plan(void *arg) noexcept nogil:
@@ -190,7 +195,9 @@ cdef class Plan:
 
     steps: (kernel, label, inputs, outputs, params, scratch offset or None, n_random, work) with operands (slot, offset
     in bytes, shape, dtype).
-    n_arrays: the number of bound arrays.   split: the number of forward steps.
+    n_arrays: the number of bound arrays.   split: the number of forward steps.   kept: step -> (slots, offset in the
+    arena) of steps that run again only where an array of these slots was written; the arena starts with zeros there, 8
+    bytes a slot.
     """
 
     cdef cymx_plan *ptr
@@ -201,13 +208,16 @@ cdef class Plan:
     cdef int32_t *reads[3]
     cdef int32_t *writes[3]
 
-    def __init__(self, steps, int32_t n_arrays, int32_t split):
+    def __init__(self, steps, int32_t n_arrays, int32_t split, kept=None):
         cdef int part
         self.n_arrays, self.n_steps, self.split = n_arrays, len(steps), split
         self.ptr = cymx_plan_new(n_arrays + 1)
-        for step in steps:
+        for number, step in enumerate(steps):
             kernel, label, inputs, outputs, params, scratch, n_random, _ = step
             self.add(kernel, label, inputs, outputs, params, scratch, n_random)
+            if kept and number in kept:
+                slots, seen_offset = kept[number]
+                self.keep(slots, seen_offset)
         for part, chosen in enumerate((steps, steps[:split], steps[split:])):
             self.work[part] = sum(step[7] for step in chosen)
             self.index(part, chosen)
@@ -239,6 +249,15 @@ cdef class Plan:
         finally:
             free(operands)
 
+    cdef keep(self, sources, int64_t seen_offset):
+        cdef int32_t *slots = <int32_t *>malloc(sizeof(int32_t) * (len(sources) + 1))
+        if slots is NULL:
+            raise MemoryError("no memory for a plan")
+        for i, slot in enumerate(sources):
+            slots[i] = slot
+        cymx_plan_keep(self.ptr, slots, len(sources), seen_offset)
+        free(slots)
+
     cdef index(self, int part, steps):
         """Note which slots a part of the steps reads and writes."""
         # The arena has a variable too: it keeps two runs of one plan from meeting in it.
@@ -260,9 +279,10 @@ cdef class Plan:
         """
         cdef int32_t n = self.n_arrays
         cdef int32_t i
-        cdef size_t size = sizeof(RunTask) + (n + 1) * sizeof(void *)
+        cdef size_t size = sizeof(RunTask) + 2 * (n + 1) * sizeof(void *)
         cdef RunTask *arg
         cdef void **slots
+        cdef cymx_buffer **owners
         cdef cymx_buffer *few[64]
         cdef cymx_buffer **buffers = few
         cdef cymx_buffer **reads
@@ -282,17 +302,18 @@ cdef class Plan:
             free(arg)
             raise MemoryError("no memory to run a plan")
         slots = <void **>(arg + 1)
+        owners = <cymx_buffer **>(slots + n + 1)
         for i in range(n):
             array = <Array?>arrays[i]
             slots[i] = array.t.data
-            buffers[i] = array.ptr
+            buffers[i] = owners[i] = array.ptr
         slots[n] = NULL
         buffers[n] = NULL
         if arena is not None:
             slots[n] = arena.ptr.data
             buffers[n] = arena.ptr
         first = buffers[0]
-        arg.plan = self.ptr
+        arg.plan, arg.n_slots = self.ptr, n + 1
         arg.start = self.split if part == 2 else 0
         arg.stop = self.split if part == 1 else self.n_steps
         memset(&task, 0, sizeof(task))
@@ -325,6 +346,20 @@ cdef class Plan:
 
 
 # ---- one kernel, at once ----
+
+def conv_weight_bytes(params, shape, dtype):
+    """Return how many bytes oneDNN's kernel `conv_weights` makes of a weight; 0: it stays as it is."""
+    cdef bytes block = pack_params(params)
+    cdef cymx_tensor weight
+    cdef cymx_args args
+    load_library()
+    fill_tensor(&weight, shape, dtype)
+    memset(&args, 0, sizeof(args))
+    args._in, args.n_in = &weight, 1
+    args.params, args.params_bytes = <const char *>block, len(block)
+    return cymx_onednn_conv_weight_bytes(&args)
+
+
 
 def launch(
         str name, list inputs, list outputs, params=(), uint64_t seed=0, uint64_t counter=0, int64_t scratch_bytes=0):

@@ -130,6 +130,16 @@ struct Engine {
 extern Engine &engine;          // never destroyed: buffers may outlive static destructors
 extern __thread int task_depth; // tasks that this thread is inside of
 
+// Numbers of writings, taken from the process' in stretches, so that a thread seldom meets another.
+extern std::atomic<uint64_t> version_stretches;
+extern __thread uint64_t next_version;
+
+inline uint64_t make_version() {
+    constexpr uint64_t stretch = uint64_t{1} << 20;
+    if (next_version % stretch == 0) next_version = version_stretches.fetch_add(1, std::memory_order_relaxed) * stretch;
+    return ++next_version;
+}
+
 using Lock = std::unique_lock<std::mutex>;
 
 // engine.cpp: variables and tasks

@@ -15,6 +15,8 @@
 namespace cymx {
 
 __thread int task_depth = 0;
+std::atomic<uint64_t> version_stretches{0};
+__thread uint64_t next_version = 0;
 
 namespace {
 
@@ -175,7 +177,10 @@ void run_call(const cymx_task &call) {
         own = code != CYMX_OK;
         if (own) poison = make_poison(call.label, code, error);
     }
-    for (int32_t i = 0; i < call.n_writes; ++i) set_poison(as_buffer(call.writes[i]), poison);
+    for (int32_t i = 0; i < call.n_writes; ++i) {
+        set_poison(as_buffer(call.writes[i]), poison);
+        call.writes[i]->version = make_version();
+    }
     if (own) {
         remember(poison);
         release_poison(poison);

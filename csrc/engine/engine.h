@@ -48,6 +48,8 @@ cymx_buffer *cymx_buffer_new(int32_t device_type, int32_t device_id, int64_t byt
 /* Makes a buffer of foreign memory; the last release calls free_fn(owner) (may be null), on any thread. */
 cymx_buffer *cymx_buffer_wrap(int32_t device_type, int32_t device_id, void *data, int64_t bytes, void (*free_fn)(void *), void *owner,
                               cymx_error *err);
+/* Says that the memory was handed out for writing; there is no way back.  Wrapped buffers start so. */
+void cymx_buffer_expose(cymx_buffer *buffer);
 void cymx_buffer_retain(cymx_buffer *buffer);
 void cymx_buffer_release(cymx_buffer *buffer);
 

@@ -103,6 +103,8 @@ void start(Buffer *block, Context *context, int64_t bytes) {
     block->device_id = context->device_id;
     block->refs.store(1, std::memory_order_relaxed);
     block->state.store(engine.free_word.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    block->version = make_version();
+    block->exposed = 0;
     block->poison = nullptr;
     block->context = context;
     block->first = block->last = nullptr;
@@ -210,11 +212,14 @@ cymx_buffer *cymx_buffer_wrap(int32_t device_type, int32_t device_id, void *data
     Buffer *block = new (memory) Buffer;
     start(block, find_context(device_type, device_id), bytes);
     block->size_class = foreign;
+    block->exposed = 1;
     block->data = data ? data : block;
     block->free_fn = free_fn;
     block->owner = owner;
     return block;
 }
+
+void cymx_buffer_expose(cymx_buffer *buffer) { buffer->exposed = 1; }
 
 void cymx_buffer_retain(cymx_buffer *buffer) { as_buffer(buffer)->refs.fetch_add(1, std::memory_order_relaxed); }
 

@@ -1,10 +1,14 @@
 // Convolutions of 1 to 3 spatial dimensions, as matrix products over image windows that are gathered block by block while packing.
 //
-// conv_fwd         x (N, C, *S), w (O, C/G, *K) [, bias (O,)] -> y (N, O, *P)
-// conv_bwd_data    dy (N, O, *P), w                           -> dx (N, C, *S)
-// conv_bwd_weight  dy, x                                      -> dw (O, C/G, *K)
-// Groups, dilation and different padding below and above.  16-bit floats are summed in float32.  Outputs alias no input.
+// conv_fwd         x (N, C, *S), w (O, C/G, *K) [, bias (O,)] [, residual (N, O, *P)] -> y (N, O, *P)
+// conv_bwd_data    dy (N, O, *P), w                                                   -> dx (N, C, *S)
+// conv_bwd_weight  dy, x                                                              -> dw (O, C/G, *K)
+// conv_weights     w                                                                  -> its bytes, which conv_fwd takes for w
+// Groups, dilation and different padding below and above; relu after the residual.  16-bit floats are summed in float32.  Images with their channels
+// last are copied to channels first and back.  Outputs alias no input.
 // Refuses integers and shapes that do not fit.  Called through csrc/dispatch.cpp.
+#include <string.h>
+
 #include "cymx/params.h"
 #include "gemm.h"
 #include "table.h"
@@ -283,30 +287,149 @@ bool measure(const conv_params &p, const cymx_tensor &x, const cymx_tensor &w, c
     return true;
 }
 
+// The tensor of an image whose channels are last, as one whose channels come second.
+cymx_tensor channels_second(cymx_tensor t) {
+    const i64 channels = t.ndim > 1 ? t.shape[t.ndim - 1] : 0;
+    for (i32 d = t.ndim - 1; d > 1; --d) {
+        t.shape[d] = t.shape[d - 1];
+    }
+    if (t.ndim > 1) {
+        t.shape[1] = channels;
+    }
+    return t;
+}
+
+// to (N, columns, rows) = from (N, rows, columns)
+template <class T> void turn(const T *from, T *to, i64 n, i64 rows, i64 columns) {
+    for (i64 i = 0; i < n; ++i, from += rows * columns, to += rows * columns) {
+        for (i64 c = 0; c < columns; ++c) {
+            for (i64 r = 0; r < rows; ++r) {
+                to[c * rows + r] = from[r * columns + c];
+            }
+        }
+    }
+}
+
+// An image with its channels first: the argument itself, or a copy that ends with this.  null: no memory.
+template <class T> class Image {
+  public:
+    Image(const cymx_tensor &t, i64 batch, i64 channels, i64 pixels, bool turned, bool is_input)
+        : given_(static_cast<T *>(t.data)), p_(given_), batch_(batch), channels_(channels), pixels_(pixels) {
+        if (turned) {
+            p_ = static_cast<T *>(allocate(batch * channels * pixels * i64(sizeof(T))));
+            if (p_ && is_input) {
+                turn(given_, p_, batch, pixels, channels);
+            }
+        }
+    }
+    Image(const Image &) = delete;
+    ~Image() {
+        if (p_ != given_) {
+            free(p_);
+        }
+    }
+    T *get() const { return p_; }
+    void write_back() const {
+        if (p_ != given_) {
+            turn(p_, given_, batch_, channels_, pixels_);
+        }
+    }
+
+  private:
+    T *given_, *p_;
+    i64 batch_, channels_, pixels_;
+};
+
+template <class T> void finish(T *y, const T *residual, bool relu, i64 n) {
+#pragma omp parallel for schedule(static) if (n > 50000)
+    for (i64 i = 0; i < n; ++i) {
+        const auto sum = residual ? widen(y[i]) + widen(residual[i]) : widen(y[i]);
+        y[i] = convert<T>(relu && sum <= 0 ? 0 : sum);
+    }
+}
+
+i64 count(const cymx_tensor &t) {
+    i64 n = 1;
+    for (i32 d = 0; d < t.ndim; ++d) {
+        n *= t.shape[d];
+    }
+    return n;
+}
+
+// The weight that conv_weights turned into bytes: its shape follows from the images and the parameters.
+cymx_tensor unpacked(const conv_params &p, const cymx_tensor &x, const cymx_tensor &y, cymx_tensor w) {
+    w.dtype = x.dtype, w.ndim = i32(p.n) + 2, w.shape[0] = y.shape[1], w.shape[1] = p.groups < 1 ? 0 : x.shape[1] / p.groups;
+    for (i64 d = 0; d < p.n && d < 3; ++d) {
+        w.shape[2 + d] = p.kernel[d];
+    }
+    return w;
+}
+
 template <Direction DIRECTION> int conv(const cymx_args *args) {
     if (int code = expect(args, 2, 1, sizeof(conv_params))) {
         return code;
     }
-    const cymx_tensor &a = args->in[0], &b = args->in[1], &c = args->out[0];
-    const bool has_bias = DIRECTION == FORWARD && args->n_in == 3;
-    const cymx_tensor &x = DIRECTION == FORWARD ? a : DIRECTION == BACKWARD_DATA ? c : b;
-    const cymx_tensor &w = DIRECTION == BACKWARD_WEIGHT ? c : b, &y = DIRECTION == FORWARD ? c : a;
+    const conv_params &p = *static_cast<const conv_params *>(args->params);
+    const auto image = [&](const cymx_tensor &t) { return p.channels_last ? channels_second(t) : t; };
+    const cymx_tensor &b = args->in[1], &c = args->out[0];
+    const cymx_tensor x = image(DIRECTION == FORWARD ? args->in[0] : DIRECTION == BACKWARD_DATA ? c : b);
+    const cymx_tensor y = image(DIRECTION == FORWARD ? c : args->in[0]);
+    const bool packed = DIRECTION == FORWARD && b.dtype == CYMX_UINT8, has_residual = DIRECTION == FORWARD && p.residual;
+    const bool has_bias = DIRECTION == FORWARD && args->n_in == 3 + has_residual;
+    const cymx_tensor w = packed ? unpacked(p, x, y, b) : DIRECTION == BACKWARD_WEIGHT ? c : b;
     Geometry s;
-    if (a.dtype != b.dtype || a.dtype != c.dtype || !measure(*static_cast<const conv_params *>(args->params), x, w, y, s) ||
-        (has_bias && (args->in[2].dtype != a.dtype || args->in[2].ndim != 1 || args->in[2].shape[0] != w.shape[0]))) {
-        return fail(args, CYMX_BAD_ARGUMENT, "the shapes or types of image, weight, bias and output do not fit each other");
+    bool fits = args->n_in >= 2 + has_residual && x.dtype == y.dtype && x.dtype == w.dtype && measure(p, x, w, y, s);
+    if (packed) {
+        fits = fits && count(b) == count(w) * i64(x.dtype == CYMX_FLOAT64 ? 8 : x.dtype == CYMX_FLOAT32 ? 4 : 2);
     }
-    return for_float(args, a.dtype, [&](auto zero) {
+    if (fits && has_bias) {
+        fits = args->in[2].dtype == x.dtype && args->in[2].ndim == 1 && args->in[2].shape[0] == w.shape[0];
+    }
+    if (fits && has_residual) {
+        fits = args->in[args->n_in - 1].dtype == y.dtype && count(args->in[args->n_in - 1]) == count(y);
+    }
+    if (!fits) {
+        return fail(args, CYMX_BAD_ARGUMENT, "the shapes or types of image, weight, bias, residual and output do not fit each other");
+    }
+    return for_float(args, x.dtype, [&](auto zero) {
         using T = decltype(zero);
-        const T *pa = static_cast<const T *>(a.data), *pb = static_cast<const T *>(b.data);
-        T *pc = static_cast<T *>(c.data);
-        const bool done = DIRECTION == FORWARD         ? forward(s, pa, pb, has_bias ? static_cast<const T *>(args->in[2].data) : nullptr, pc)
-                          : DIRECTION == BACKWARD_DATA ? backward_data(s, pa, pb, pc)
-                                                       : backward_weight(s, pa, pb, pc);
+        const bool turned = p.channels_last && s.batch != 0;
+        const Image<T> ix(x, s.batch, x.shape[1], s.n_in, turned, DIRECTION != BACKWARD_DATA);
+        const Image<T> iy(y, s.batch, y.shape[1], s.n_out, turned, DIRECTION != FORWARD);
+        T *px = ix.get(), *py = iy.get(), *pw = static_cast<T *>(w.data);
+        bool done = px && py;
+        if (DIRECTION == FORWARD && done) {
+            done = forward(s, px, pw, has_bias ? static_cast<const T *>(args->in[2].data) : nullptr, py);
+            iy.write_back();
+            if (has_residual || p.relu) {
+                finish(static_cast<T *>(c.data), has_residual ? static_cast<const T *>(args->in[args->n_in - 1].data) : nullptr, p.relu, count(c));
+            }
+        } else if (DIRECTION == BACKWARD_DATA && done) {
+            done = backward_data(s, py, pw, px);
+            ix.write_back();
+        } else if (done) {
+            done = backward_weight(s, py, px, pw);
+        }
         return done ? int(CYMX_OK) : fail(args, CYMX_OUT_OF_MEMORY, "no memory for packed blocks");
+    });
+}
+
+int conv_weights(const cymx_args *args) {
+    if (int code = expect(args, 1, 1, sizeof(conv_params))) {
+        return code;
+    }
+    const cymx_tensor &w = args->in[0], &bytes = args->out[0];
+    return for_float(args, w.dtype, [&](auto zero) {
+        const i64 n = count(w) * i64(sizeof zero);
+        if (bytes.dtype != CYMX_UINT8 || count(bytes) != n) {
+            return fail(args, CYMX_BAD_ARGUMENT, "the output has %lld bytes, expected %lld", count(bytes), n);
+        }
+        memcpy(bytes.data, w.data, size_t(n));
+        return int(CYMX_OK);
     });
 }
 
 } // namespace
 
-CYMX_ROWS(conv, {"conv_fwd", conv<FORWARD>}, {"conv_bwd_data", conv<BACKWARD_DATA>}, {"conv_bwd_weight", conv<BACKWARD_WEIGHT>})
+CYMX_ROWS(conv, {"conv_fwd", conv<FORWARD>}, {"conv_bwd_data", conv<BACKWARD_DATA>}, {"conv_bwd_weight", conv<BACKWARD_WEIGHT>},
+          {"conv_weights", conv_weights})

@@ -1,6 +1,6 @@
 // Pooling over windows of 1 to 3 spatial dimensions: maximum, average, sum, p-norm.
 //
-// pool_fwd  x (N, C, *S) -> y (N, C, *P)        pool_bwd  dy (N, C, *P), x, y -> dx (N, C, *S)
+// pool_fwd  x (N, C, *S) -> y (N, C, *P)        pool_bwd  dy (N, C, *P), x, y -> dx (N, C, *S)      channels_last: (N, *S, C) and (N, *P, C)
 // As MXNet 1.9.1 has it: an average over the padding too divides by the window clipped to S + 2 pad_lo, so that the overhang of 'full' never counts;
 // windows with nothing inside give 0 (the lowest finite number for a maximum); NaN never wins a maximum; its gradient goes to the first maximum;
 // the p-norm takes no absolute values.  16-bit floats are summed in float32.  dx aliases no input.  Called through csrc/dispatch.cpp.
@@ -17,7 +17,7 @@ namespace {
 
 // Always three spatial dimensions; unused ones lead and have extent 1.
 struct Geometry {
-    i64 images = 0, in[3] = {}, out[3] = {}, kernel[3] = {}, stride[3] = {}, pad[3] = {}, n_in = 0, n_out = 0, p = 0;
+    i64 images = 0, channels = 1, in[3] = {}, out[3] = {}, kernel[3] = {}, stride[3] = {}, pad[3] = {}, n_in = 0, n_out = 0, p = 0;
     bool count_pad = false;
 };
 
@@ -230,16 +230,125 @@ template <int KIND, class T> void image_backward(const Geometry &s, const T *dy,
     });
 }
 
+// ---- channels last: a window at a time, a strip of channels at once ------------------------------------------------------------------------------
+
+enum { STRIP = 256 };
+
+// Calls f(first channel, how many) for the strips of all channels.
+template <class F> inline void each_strip(const Geometry &s, F &&f) {
+    for (i64 c = 0; c < s.channels; c += STRIP) {
+        f(c, s.channels - c < STRIP ? s.channels - c : STRIP);
+    }
+}
+
+template <int KIND, class T> void window_forward(const Geometry &s, const Window &w, const T *x, T *y) {
+    using A = wide_t<T>;
+    each_strip(s, [&](i64 c0, i64 n) {
+        alignas(64) A sum[STRIP];
+        for (i64 c = 0; c < n; ++c) {
+            sum[c] = KIND == POOL_MAX ? lowest<A>() : A(0);
+        }
+        each(s, w, [&](i64 i) {
+            const T *from = x + i * s.channels + c0;
+            for (i64 c = 0; c < n; ++c) {
+                const A v = widen(from[c]);
+                sum[c] = KIND == POOL_MAX ? (v > sum[c] ? v : sum[c]) : sum[c] + (KIND == POOL_LP ? power(v, s.p) : v);
+            }
+        });
+        for (i64 c = 0; c < n; ++c) {
+            y[c0 + c] = convert<T>(KIND == POOL_AVG && w.size ? sum[c] / A(w.size) : KIND == POOL_LP ? root(sum[c], s.p) : sum[c]);
+        }
+    });
+}
+
+// dx is float32 or wider, and holds the whole image.
+template <int KIND, class T> void window_backward(const Geometry &s, const Window &w, const T *dy, const T *x, const T *y, wide_t<T> *dx) {
+    using A = wide_t<T>;
+    each_strip(s, [&](i64 c0, i64 n) {
+        alignas(64) A share[STRIP], top[STRIP];
+        alignas(64) int32_t best[STRIP];
+        for (i64 c = 0; c < n; ++c) {
+            share[c] = widen(dy[c0 + c]) / A(KIND == POOL_AVG && w.size ? w.size : 1);
+            top[c] = KIND == POOL_MAX ? lowest<A>() : widen(y[c0 + c]);
+            best[c] = int32_t((w.lo[0] * s.in[1] + w.lo[1]) * s.in[2] + w.lo[2]);
+        }
+        if (KIND == POOL_MAX) {
+            each(s, w, [&](i64 i) {
+                const T *from = x + i * s.channels + c0;
+                for (i64 c = 0; c < n; ++c) {
+                    const A v = widen(from[c]);
+                    best[c] = v > top[c] ? int32_t(i) : best[c];
+                    top[c] = v > top[c] ? v : top[c];
+                }
+            });
+        }
+        each(s, w, [&](i64 i) {
+            A *to = dx + i * s.channels + c0;
+            const T *from = x + i * s.channels + c0;
+            for (i64 c = 0; c < n; ++c) {
+                if (KIND == POOL_MAX) {
+                    to[c] += best[c] == int32_t(i) ? share[c] : A(0);
+                } else if (KIND == POOL_LP && s.p > 1) {
+                    to[c] += top[c] != 0 ? share[c] * power(widen(from[c]) / top[c], s.p - 1) : A(0);
+                } else {
+                    to[c] += share[c];
+                }
+            }
+        });
+    });
+}
+
+template <int KIND, class T> void forward_last(const Geometry &s, const T *x, T *y) {
+#pragma omp parallel for schedule(static) if (s.images * s.n_in * s.channels > 50000)
+    for (i64 row = 0; row < s.images * s.out[0] * s.out[1]; ++row) {
+        const T *image = x + row / (s.out[0] * s.out[1]) * s.n_in * s.channels;
+        i64 at[3] = {row / s.out[1] % s.out[0], row % s.out[1], 0};
+        for (; at[2] < s.out[2]; ++at[2]) {
+            window_forward<KIND>(s, window(s, at), image, y + (row * s.out[2] + at[2]) * s.channels);
+        }
+    }
+}
+
+template <int KIND, class T> bool backward_last(const Geometry &s, const T *dy, const T *x, const T *y, T *dx) {
+    using A = wide_t<T>;
+    const i64 size = s.n_in * s.channels;
+    constexpr bool in_place = sizeof(A) == sizeof(T);
+    bool done = true;
+#pragma omp parallel for schedule(static) if (s.images * size > 50000) reduction(&& : done)
+    for (i64 i = 0; i < s.images; ++i) {
+        T *to = dx + i * size;
+        A *sums = in_place ? reinterpret_cast<A *>(to) : static_cast<A *>(malloc(size_t(size + 1) * sizeof(A)));
+        if (!sums) {
+            done = false;
+            continue;
+        }
+        memset(sums, 0, size_t(size) * sizeof(A));
+        each_window(s, [&](i64 o, const Window &w) {
+            const i64 at = (i * s.n_out + o) * s.channels;
+            window_backward<KIND>(s, w, dy + at, x + i * size, y + at, sums);
+        });
+        for (i64 j = 0; j < size && !in_place; ++j) {
+            to[j] = convert<T>(sums[j]);
+        }
+        if (!in_place) {
+            free(sums);
+        }
+    }
+    return done;
+}
+
 bool measure(const pool_params &p, const cymx_tensor &x, const cymx_tensor &y, Geometry &s) {
-    if (p.n < 1 || p.n > 3 || x.ndim != p.n + 2 || y.ndim != x.ndim || x.shape[0] != y.shape[0] || x.shape[1] != y.shape[1] || x.dtype != y.dtype ||
-        (p.kind == POOL_LP && (p.p < 1 || p.p > 3))) {
+    const i64 channel = p.channels_last ? p.n + 1 : 1, first = p.channels_last ? 1 : 2;
+    if (p.n < 1 || p.n > 3 || x.ndim != p.n + 2 || y.ndim != x.ndim || x.shape[0] != y.shape[0] || x.shape[channel] != y.shape[channel] ||
+        x.dtype != y.dtype || (p.kind == POOL_LP && (p.p < 1 || p.p > 3))) {
         return false;
     }
-    s.images = x.shape[0] * x.shape[1], s.n_in = s.n_out = 1, s.p = p.p, s.count_pad = p.count_include_pad != 0;
+    s.channels = p.channels_last ? x.shape[channel] : 1, s.images = p.channels_last ? x.shape[0] : x.shape[0] * x.shape[1];
+    s.n_in = s.n_out = 1, s.p = p.p, s.count_pad = p.count_include_pad != 0;
     for (i64 d = 0; d < 3; ++d) {
         const i64 at = d - (3 - p.n);
         const bool used = at >= 0;
-        s.in[d] = used ? x.shape[2 + at] : 1, s.out[d] = used ? y.shape[2 + at] : 1, s.kernel[d] = used ? p.kernel[at] : 1;
+        s.in[d] = used ? x.shape[first + at] : 1, s.out[d] = used ? y.shape[first + at] : 1, s.kernel[d] = used ? p.kernel[at] : 1;
         s.stride[d] = used ? p.stride[at] : 1, s.pad[d] = used ? p.pad_lo[at] : 0;
         if (s.stride[d] < 1 || s.kernel[d] < 1 || s.pad[d] < 0) {
             return false;
@@ -249,7 +358,11 @@ bool measure(const pool_params &p, const cymx_tensor &x, const cymx_tensor &y, G
     return true;
 }
 
-template <int KIND, class T> void forward(const Geometry &s, const T *x, T *y) {
+template <int KIND, class T> void forward(const Geometry &s, bool last, const T *x, T *y) {
+    if (last) {
+        forward_last<KIND>(s, x, y);
+        return;
+    }
     const bool by_rows = goes_by_rows(s);
     const RowPlan plan(by_rows ? s : Geometry());
 #pragma omp parallel for schedule(static) if (s.images * s.n_in > 50000)
@@ -266,8 +379,11 @@ template <int KIND, class T> void forward(const Geometry &s, const T *x, T *y) {
     }
 }
 
-template <int KIND, class T> bool backward(const Geometry &s, const T *dy, const T *x, const T *y, T *dx) {
+template <int KIND, class T> bool backward(const Geometry &s, bool last, const T *dy, const T *x, const T *y, T *dx) {
     using A = wide_t<T>;
+    if (last) {
+        return backward_last<KIND>(s, dy, x, y, dx);
+    }
     bool done = true;
     const bool by_rows = goes_by_rows(s) && KIND != POOL_LP && s.n_in < INT32_MAX;
     const RowPlan plan(by_rows ? s : Geometry());
@@ -313,10 +429,10 @@ int pool_fwd(const cymx_args *args) {
         const T *px = static_cast<const T *>(x.data);
         T *py = static_cast<T *>(y.data);
         switch (p.kind) {
-        case POOL_MAX: forward<POOL_MAX>(s, px, py); break;
-        case POOL_AVG: forward<POOL_AVG>(s, px, py); break;
-        case POOL_SUM: forward<POOL_SUM>(s, px, py); break;
-        default: forward<POOL_LP>(s, px, py); break;
+        case POOL_MAX: forward<POOL_MAX>(s, p.channels_last, px, py); break;
+        case POOL_AVG: forward<POOL_AVG>(s, p.channels_last, px, py); break;
+        case POOL_SUM: forward<POOL_SUM>(s, p.channels_last, px, py); break;
+        default: forward<POOL_LP>(s, p.channels_last, px, py); break;
         }
         return int(CYMX_OK);
     });
@@ -336,10 +452,10 @@ int pool_bwd(const cymx_args *args) {
         using T = decltype(zero);
         const T *pd = static_cast<const T *>(dy.data), *px = static_cast<const T *>(x.data), *py = static_cast<const T *>(y.data);
         T *to = static_cast<T *>(dx.data);
-        const bool done = p.kind == POOL_MAX   ? backward<POOL_MAX>(s, pd, px, py, to)
-                          : p.kind == POOL_AVG ? backward<POOL_AVG>(s, pd, px, py, to)
-                          : p.kind == POOL_SUM ? backward<POOL_SUM>(s, pd, px, py, to)
-                                               : backward<POOL_LP>(s, pd, px, py, to);
+        const bool done = p.kind == POOL_MAX   ? backward<POOL_MAX>(s, p.channels_last, pd, px, py, to)
+                          : p.kind == POOL_AVG ? backward<POOL_AVG>(s, p.channels_last, pd, px, py, to)
+                          : p.kind == POOL_SUM ? backward<POOL_SUM>(s, p.channels_last, pd, px, py, to)
+                                               : backward<POOL_LP>(s, p.channels_last, pd, px, py, to);
         return done ? int(CYMX_OK) : fail(args, CYMX_OUT_OF_MEMORY, "no memory for the sums of one image");
     });
 }

@@ -29,57 +29,78 @@ def _need_channels_first(p):
 
 
 class ConvSettings(Kernel):
-    """The base of the three convolution kernels, whose settings are complete."""
+    """The base of the three convolution kernels, whose settings are complete.
+
+    channels_last: images are (N, *spatial, C) instead of (N, C, *spatial).
+    """
 
     dtype = same(FLOATS)
     stride: Shape = Param()
     dilate: Shape = Param()
     pad: Shape = Param()
     groups: int = Param(1)
-
-    def flops(p, ins, outs):
-        # _conv_fwd; each of the three pairs every element of y with every tap that leads to it.
-        return 2 * n_elements(outs[0]) * n_elements(ins[1][1:])
+    channels_last: bool = Param(False)
 
     @classmethod
     def settings(cls, p):
         """Return the settings as keywords for another of the three."""
-        return {"stride": p.stride, "dilate": p.dilate, "pad": p.pad, "groups": p.groups}
+        return {
+            "stride": p.stride, "dilate": p.dilate, "pad": p.pad, "groups": p.groups, "channels_last": p.channels_last,
+        }  # fmt: skip
 
     @classmethod
-    def block(cls, p):
+    def block(cls, p, kernel=(), residual=False, relu=False):
         """Return the kernels' parameter block."""
         n = len(p.stride)
 
         def three(values, fill):
-            return (*values, *(fill,) * (3 - n))
+            return (*values, *(fill,) * (3 - len(values)))
 
-        return (n, *three(p.stride, 1), *three(p.dilate, 1), *three(p.pad, 0), *three(p.pad, 0), p.groups)
+        lists = (*three(p.stride, 1), *three(p.dilate, 1), *three(p.pad, 0), *three(p.pad, 0))
+        return (n, *lists, p.groups, int(p.channels_last), *three(kernel, 1), int(residual), int(relu))
+
+
+def _split_image(p, shape):
+    """Return (N, C, spatial sizes) of an image's shape."""
+    return (shape[0], shape[-1], shape[1:-1]) if p.channels_last else (shape[0], shape[1], shape[2:])
 
 
 @op("_conv_fwd")
 class ConvForward(ConvSettings):
-    """out = x * w (cross-correlation), plus a bias for each channel.
+    """out = x * w (cross-correlation), plus a bias for each channel, plus a residual, no less than 0 with relu.
 
-    x (N, C, ...), w (O, C/groups, ...), bias (O,) -> output (N, O, ...).
+    x (N, C, ...), w (O, C/groups, ...), bias (O,), residual (N, O, ...) -> output (N, O, ...).   packed: w is what
+    _conv_weights made of a weight of this shape.
     """
 
-    inputs = ("data", "weight", "bias")
+    inputs = ("data", "weight", "bias", "residual")
     no_bias: bool = Param(False)
+    has_residual: bool = Param(False)
+    relu: bool = Param(False)
+    packed: Shape = Param(())
 
     def live(p):
-        return ("data", "weight") if p.no_bias else ("data", "weight", "bias")
+        return ("data", "weight", *(() if p.no_bias else ("bias",)), *(("residual",) if p.has_residual else ()))
+
+    def dtype(p, ins, outs):
+        others, out = same(FLOATS)(p, [ins[0], *ins[2:]], outs)
+        return [others[0], ins[1] if p.packed else others[0], *others[1:]], out
 
     def shape(p, ins, outs):
-        x, w = ins[:2]
+        n, _, size = _split_image(p, ins[0])
+        w = p.packed or ins[1]
         spatial = tuple(
             (n + 2 * pad - (d * (k - 1) + 1)) // s + 1
-            for n, k, s, d, pad in zip(x[2:], w[2:], p.stride, p.dilate, p.pad)
+            for n, k, s, d, pad in zip(size, w[2:], p.stride, p.dilate, p.pad)
         )
-        return ins, [(x[0], w[0], *spatial)]
+        return ins, [(n, *spatial, w[0]) if p.channels_last else (n, w[0], *spatial)]
+
+    def flops(p, ins, outs):
+        # Each of the three pairs every element of y with every tap that leads to it.
+        return 2 * n_elements(outs[0]) * n_elements((p.packed or ins[1])[1:])
 
     def launch(p, ins, outs):
-        return Launch("conv_fwd", ConvSettings.block(p))
+        return Launch("conv_fwd", ConvSettings.block(p, (p.packed or ins[1].shape)[2:], p.has_residual, p.relu))
 
     def grad(p, dy, x, w, *rest):
         settings = ConvSettings.settings(p)
@@ -87,7 +108,30 @@ class ConvForward(ConvSettings):
         dw = F.conv_bwd_weight(dy, x, size=w.shape, **settings)
         if p.no_bias:
             return dx, dw
-        return dx, dw, F.sum(dy, axis=(0, *range(2, dy.ndim)))
+        channel = dy.ndim - 1 if p.channels_last else 1
+        return dx, dw, F.sum(dy, axis=tuple(i for i in range(dy.ndim) if i != channel))
+
+
+@op("_conv_weights")
+class ConvWeights(ConvSettings):
+    """A weight as oneDNN's convolution of these shapes reads it, so that many runs reorder it once.
+
+    w (O, C/groups, ...) -> output uint8 (n_bytes,).   image, size: the shapes of the convolution's input and output.
+    """
+
+    inputs, grad = ("weight",), None
+    image: Shape = Param()
+    size: Shape = Param()
+    n_bytes: int = Param()
+
+    def dtype(p, ins, outs):
+        return same(FLOATS)(p, ins, [])[0], ["uint8"]
+
+    def shape(p, ins, outs):
+        return ins, [(p.n_bytes,)]
+
+    def launch(p, ins, outs):
+        return Launch("conv_weights", (*ConvSettings.block(p, ins[0].shape[2:]), *p.image, *p.size))
 
 
 @op("_conv_bwd_data")
@@ -266,7 +310,7 @@ POOL_KINDS = ("max", "avg", "sum", "lp")
 
 @op("_pool_fwd")
 class PoolForward(Kernel):
-    """out = the max, mean, sum or p-norm of each window.   x (N, C, ...) -> output `size`."""
+    """out = the max, mean, sum or p-norm of each window.   x (N, C, ...), or (N, ..., C) -> output `size`."""
 
     dtype = same(FLOATS)
     kind: str = Param(choices=POOL_KINDS)
@@ -276,6 +320,7 @@ class PoolForward(Kernel):
     pad_hi: Shape = Param()
     count_include_pad: bool = Param(True)
     power: int = Param(2)
+    channels_last: bool = Param(False)
     size: Shape = Param()
 
     def shape(p, ins, outs):
@@ -301,6 +346,7 @@ class PoolBackward(Kernel):
     pad_hi: Shape = Param()
     count_include_pad: bool = Param(True)
     power: int = Param(2)
+    channels_last: bool = Param(False)
 
     def shape(p, ins, outs):
         return ins, [ins[1]]
@@ -316,7 +362,7 @@ def _pool_block(p):
         return (*values, *(fill,) * (3 - n))
 
     lists = (*three(p.kernel, 1), *three(p.stride, 1), *three(p.pad_lo, 0), *three(p.pad_hi, 0))
-    return (n, POOL_KINDS.index(p.kind), *lists, int(p.count_include_pad), p.power)
+    return (n, POOL_KINDS.index(p.kind), *lists, int(p.count_include_pad), p.power, int(p.channels_last))
 
 
 @op("Pooling", "Pooling_v1")

@@ -44,6 +44,11 @@ def random(rng, shape, dtype):
     return rng.standard_normal(shape).astype(dtype)
 
 
+def to_last(image):
+    """Return an image (N, C, *S) with its channels last."""
+    return np.ascontiguousarray(np.moveaxis(image, 1, -1))
+
+
 def assert_close(got, want, what=""):
     """Compare with a float64 reference, within the dtype's tolerance of the largest element."""
     assert got.shape == want.shape, (got.shape, want.shape, what)
@@ -90,5 +95,6 @@ def convolution(case, batch=2):
     size, c, o, kernel, stride, dilate, lo, hi, groups = case
     per_dimension = zip(size, lo, hi, dilate, kernel, stride, strict=True)
     out = [(s + a + b - d * (k - 1) - 1) // t + 1 for s, a, b, d, k, t in per_dimension]
-    params = (len(size), *_padded(stride, 1), *_padded(dilate, 1), *_padded(lo, 0), *_padded(hi, 0), groups)
+    lists = (*_padded(stride, 1), *_padded(dilate, 1), *_padded(lo, 0), *_padded(hi, 0))
+    params = (len(size), *lists, groups, 0, *_padded(kernel, 1), 0, 0)
     return (batch, c, *size), (o, c // groups, *kernel), (batch, o, *out), params

@@ -4,7 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
-from kernels.nn_support import CONVOLUTIONS, FLOATS, assert_close, convolution, random, threads
+from kernels.nn_support import CONVOLUTIONS, FLOATS, assert_close, convolution, random, threads, to_last
+
+from cymx import _ops
 
 
 def taps(case, x, y):
@@ -62,6 +64,49 @@ def test_forward_and_both_gradients(road, name):
         assert_close(road("conv_fwd", [x, w, bias], ys, params), with_bias, what=what)
         assert_close(road("conv_bwd_data", [dy, w], xs, params), dx, what=what)
         assert_close(road("conv_bwd_weight", [dy, x], ws, params), dw, what=what)
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_channels_last_residual_and_relu(road, name):
+    rng = np.random.default_rng(len(name))
+    case = CONVOLUTIONS[name]
+    xs, ws, ys, params = convolution(case)
+    last = (*params[:-6], 1, *params[-5:])
+    finished = (*last[:-2], 1, 1)
+    for dtype in FLOATS:
+        x, w, dy, residual = (random(rng, shape, dtype) for shape in (xs, ws, ys, ys))
+        bias = random(rng, ws[:1], dtype)
+        x64, w64, dy64, r64 = (v.astype(np.float64) for v in (x, w, dy, residual))
+        y = forward(case, x64, w64, ys)
+        dx, dw = backward(case, x64, w64, dy64)
+        xl, dyl, rl = to_last(x), to_last(dy), to_last(residual)
+        assert_close(road("conv_fwd", [xl, w], dyl.shape, last), to_last(y), what=str(dtype))
+        assert_close(road("conv_bwd_data", [dyl, w], xl.shape, last), to_last(dx), what=str(dtype))
+        assert_close(road("conv_bwd_weight", [dyl, xl], ws, last), dw, what=str(dtype))
+        y += bias.astype(np.float64).reshape(-1, *[1] * (y.ndim - 2)) + r64
+        assert_close(
+            road("conv_fwd", [xl, w, bias, rl], dyl.shape, finished), to_last(np.maximum(y, 0)), what=str(dtype)
+        )
+        first = (*params[:-2], 1, 1)
+        assert_close(road("conv_fwd", [x, w, bias, residual], ys, first), np.maximum(y, 0), what=str(dtype))
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_packed_weights(road, name):
+    rng = np.random.default_rng(len(name))
+    xs, ws, ys, params = convolution(CONVOLUTIONS[name])
+    for dtype in FLOATS:
+        for last in (0, 1):
+            x, w = random(rng, xs, dtype), random(rng, ws, dtype)
+            settings = (*params[:-6], last, *params[-5:])
+            x_shape, y_shape = ((s[0], *s[2:], s[1]) if last else s for s in (xs, ys))
+            launch = (*settings, *x_shape, *y_shape)
+            n_bytes = _ops.conv_weight_bytes(launch, ws, dtype.name) or w.nbytes
+            packed = np.empty(n_bytes, np.uint8)
+            _ops.launch("conv_weights", [w], [packed], launch)
+            image = to_last(x) if last else x
+            wanted = road("conv_fwd", [image, w], y_shape, settings)
+            assert_close(road("conv_fwd", [image, packed], y_shape, settings), wanted.astype(np.float64))
 
 
 def test_empty_batch_gives_empty_outputs_and_a_zero_weight_gradient(road):

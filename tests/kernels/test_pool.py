@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from kernels.nn_support import FLOATS, assert_close
+from kernels.nn_support import FLOATS, assert_close, to_last
 
 MAX, AVG, SUM, LP = range(4)
 LOWEST = float(np.finfo(np.float32).min)
@@ -36,7 +36,17 @@ def layout(case):
 def block(case, kind, count_pad=1, p=2):
     size, kernel, stride, pad, _ = case
     fill = lambda values, with_: (*values, *[with_] * (3 - len(values)))
-    return (len(size), kind, *fill(kernel, 1), *fill(stride, 1), *fill(pad, 0), *fill(layout(case)[1], 0), count_pad, p)
+    return (
+        len(size),
+        kind,
+        *fill(kernel, 1),
+        *fill(stride, 1),
+        *fill(pad, 0),
+        *fill(layout(case)[1], 0),
+        count_pad,
+        p,
+        0,
+    )
 
 
 def windows(case):
@@ -96,6 +106,13 @@ def test_forward_and_gradient(road, name, kind, count_pad, p):
         assert_close(got[keep], y[keep], what=str(dtype))
         assert (got[~keep].astype(np.float64) <= -6e4).all()
         assert_close(road("pool_bwd", [dy, x, got], shape, params), dx, what=str(dtype))
+        # With channels last, more of them than one strip holds.
+        x, dy, got, dx = (to_last(np.concatenate([v] * 90, 1)) for v in (x, dy, got, dx))
+        last = (*params[:-1], 1)
+        np.testing.assert_allclose(
+            road("pool_fwd", [x], got.shape, last).astype(np.float64), got.astype(np.float64), 1e-6
+        )
+        assert_close(road("pool_bwd", [dy, x, got], dx.shape, last), dx, what=str(dtype))
 
 
 def test_values_of_mxnet(road):

@@ -24,16 +24,18 @@ struct matmul_params {
     i64 transpose_a, transpose_b;
 };
 
-// conv_fwd, conv_bwd_data, conv_bwd_weight: n spatial dimensions in use, the first n of each array.
+// conv_fwd, conv_bwd_data, conv_bwd_weight, conv_weights: n spatial dimensions in use, the first n of each array.
+// channels_last: images are (N, *S, C).  kernel: the weight's, for the bytes that conv_weights makes of it.  residual, relu: what conv_fwd adds last,
+// and whether it then takes the maximum with 0.
 struct conv_params {
-    i64 n, stride[3], dilate[3], pad_lo[3], pad_hi[3], groups;
+    i64 n, stride[3], dilate[3], pad_lo[3], pad_hi[3], groups, channels_last, kernel[3], residual, relu;
 };
 
 enum pool_kind { POOL_MAX = 0, POOL_AVG = 1, POOL_SUM = 2, POOL_LP = 3 };
 
 // pool_fwd, pool_bwd.  pad_hi may be larger than asked by the user: the 'full' convention rounds the output up.
 struct pool_params {
-    i64 n, kind, kernel[3], stride[3], pad_lo[3], pad_hi[3], count_include_pad, p;
+    i64 n, kind, kernel[3], stride[3], pad_lo[3], pad_hi[3], count_include_pad, p, channels_last;
 };
 
 // softmax, log_softmax, argmax, argmin, concat: one axis, already non-negative; -1 means all axes as one in argmax and argmin.
