@@ -114,11 +114,12 @@ class Executor:
         if bound is None:
             inputs = {**self._bound_args, **self._bound_aux}
             types = {name: Type(x.shape, x.dtype_name) for name, x in inputs.items()}
-            plan = compile_graph(
-                self._graph, types, train, self._wants if gradients else {}, self._ctx, self._group2ctx
-            )
+            wanted = self._wants if gradients else {}
+            plan = compile_graph(self._graph, types, train, wanted, self._ctx, self._group2ctx, own_arena=True)
             arrays = [self._array(name, inputs) for name, _ in plan.arrays]
             arena = Buffer(plan.arena_bytes, self._ctx.device_typeid, self._ctx.device_id) if plan.arena_bytes else None
+            if arena is not None and plan.seen_bytes:
+                memoryview(arena)[: plan.seen_bytes] = bytes(plan.seen_bytes)
             heads = {int(name[5:]): slot for slot, (name, _) in enumerate(plan.arrays) if name.startswith("head:")}
             bound = self._runs[train, gradients] = _Bound(plan, arrays, arena, heads)
         return bound

@@ -7,8 +7,11 @@ from ..base import Context, cpu
 from ..ir import Entry, Graph, Node, Type, rewrite
 from ..ops._build import F, Value, scope, variable
 from ..ops._def import Kernel, Map
+from .channels_last import channels_last
+from .fold import fold
 from .fuse import CONSTANT, Step, fuse, stored
 from .gradient import gradient
+from .kept import keep, kept_nodes
 from .layout import layout
 from .lower import lower
 from .memory import memory
@@ -24,6 +27,8 @@ class Options:
     simplify: bool = True
     fuse: bool = True
     share_memory: bool = True
+    fold: bool = True
+    channels_last: bool | None = None  # None: where it pays
 
 
 DEFAULTS = Options()
@@ -38,12 +43,15 @@ def compile_graph(
     groups: Mapping[str, Context] | None = None,
     options: Options = DEFAULTS,
     in_place: Sequence[str] = (),
+    own_arena: bool = False,
 ) -> Plan:
     """Return the plan of a graph.
 
     types: variable name -> type.   grad_req: variable name -> 'write' or 'add', for the gradients to compute; needs
     train.
     in_place: names of variables that take the outputs, one for each, so that there are no outputs.
+    own_arena: whether all runs are given one arena, which starts with zeros in its first Plan.seen_bytes, so that an
+    inference plan may keep there what depends on weights alone.
     Slots are named arg:NAME (every variable), out:K, head:K (gradient that flows into output K) and grad:NAME.  Raises
     MXNetError.
     """
@@ -62,9 +70,13 @@ def compile_graph(
         targets += [f"grad:{name}" for name, req in grad_req.items() if req == "write"]
     if options.simplify:
         typed = simplify(typed)
-    typed = layout(typed)
+    typed = channels_last(layout(typed), options.channels_last)
+    own_arena = own_arena and not train
+    if not train:
+        typed = fold(typed, options.fold, own_arena)
     typed = _own_outputs(typed, n_out)
-    steps = fuse(typed, options.fuse)
+    kept = kept_nodes(typed) if own_arena else set()
+    steps = keep(fuse(typed, options.fuse, kept), kept)
     variables = [n for n in typed.nodes() if n.op is None]
     variables = list(dict.fromkeys([*_in_order(graph, typed), *variables, *(h.node for h in heads if h is not None)]))
     arrays = [(v.name if ":" in v.name else f"arg:{v.name}", v.types[0]) for v in variables]

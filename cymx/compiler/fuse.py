@@ -6,7 +6,7 @@ Views and constants are no steps.  Forward and backward nodes never share a step
 """
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from ..ir import Entry, Graph, Node
@@ -20,11 +20,15 @@ CONSTANT = find("_constant")
 
 @dataclass(frozen=True)
 class Step:
-    """One launch: its nodes in order, what it reads (constants excluded) and what it leaves behind."""
+    """One launch: its nodes in order, what it reads (constants excluded) and what it leaves behind.
+
+    sources: the variables on which a step depends that need not run again before one of them changes.
+    """
 
     nodes: tuple[Node, ...]
     inputs: tuple[Entry, ...]
     outputs: tuple[Entry, ...]
+    sources: tuple[Entry, ...] = ()
 
     @property
     def is_map(self) -> bool:
@@ -49,10 +53,10 @@ def stored(entry: Entry) -> Entry:
     return entry
 
 
-def fuse(graph: Graph, enabled: bool = True) -> list[Step]:
+def fuse(graph: Graph, enabled: bool = True, apart: Set[Node] = frozenset()) -> list[Step]:
     """Return the steps of a graph in an order in which they may run, forward ones first.
 
-    Unless enabled, every Map node is a step of its own.
+    Unless enabled, every Map node is a step of its own.   apart: nodes that join nobody but each other.
     """
     nodes = [n for n in graph.nodes() if n.op is not None and n.op is not CONSTANT and not issubclass(n.op, View)]
     index = {node: i for i, node in enumerate(nodes)}
@@ -62,11 +66,11 @@ def fuse(graph: Graph, enabled: bool = True) -> list[Step]:
         for s in sources[n]:
             users[s].append(n)
     kept = {stored(e).node for e in graph.roots}
-    groups = _group(nodes, index, sources, users, kept) if enabled else [[n] for n in nodes]
+    groups = _group(nodes, index, sources, users, kept, apart) if enabled else [[n] for n in nodes]
     return [_step(group, users, kept) for group in _schedule(groups, index, sources)]
 
 
-def _group(nodes, index, sources, users, kept) -> list[list[Node]]:
+def _group(nodes, index, sources, users, kept, apart) -> list[list[Node]]:
     """Join Map nodes greedily, in order; a join is legal when no path leaves the group and comes back.
 
     Sets of nodes are bits of an int.
@@ -105,6 +109,7 @@ def _group(nodes, index, sources, users, kept) -> list[list[Node]]:
                 s not in index
                 or not issubclass(s.op, Map)
                 or s.backward != n.backward
+                or (s in apart) != (n in apart)
                 or s.types[0].shape != n.types[0].shape
             ):
                 continue

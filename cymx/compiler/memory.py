@@ -21,12 +21,15 @@ ALIGNMENT = 64
 class Memory:
     """offsets: stored entry -> offset in the arena.
 
-    scratch: step number -> offset of its scratch.  arena_bytes: the arena's size.
+    scratch: step number -> offset of its scratch.  seen: step number -> offset of what it has seen of its sources.
+    arena_bytes: the arena's size.  seen_bytes: how much of it, from the beginning, must start with zeros.
     """
 
     offsets: dict[Entry, int] = field(default_factory=dict)
     scratch: dict[int, int] = field(default_factory=dict)
+    seen: dict[int, int] = field(default_factory=dict)
     arena_bytes: int = 0
+    seen_bytes: int = 0
 
 
 def memory(
@@ -41,12 +44,13 @@ def memory(
     last_use = _last_uses(steps)
     result = Memory()
     arena = _Arena()
+    _keep(steps, last_use, result, arena)
     dying: dict[int, list[Entry]] = {}
     for entry, last in last_use.items():
         dying.setdefault(last, []).append(entry)
     for number, step in enumerate(steps):
         for output in step.outputs:
-            if output in outside:
+            if output in outside or output in result.offsets:
                 continue
             reused = _overwritten(step, output, number, last_use, result, outside) if enabled else None
             if reused is not None:
@@ -68,6 +72,21 @@ def memory(
         result.offsets[old] = result.offsets[new]
     result.arena_bytes = arena.size
     return result
+
+
+def _keep(steps: Sequence[Step], last_use: dict[Entry, int], result: Memory, arena: "_Arena") -> None:
+    """Give what steps with sources make for others a place of its own, and the steps one for what they have seen."""
+    for number, step in enumerate(steps):
+        if step.sources:
+            result.seen[number] = result.seen_bytes
+            result.seen_bytes += 8 * len(step.sources)
+    if result.seen_bytes:
+        arena.take("seen", result.seen_bytes)
+    kept = {output for step in steps if step.sources for output in step.outputs}
+    for entry in dict.fromkeys(stored(e) for step in steps if not step.sources for e in step.inputs):
+        if entry in kept:
+            last_use[entry] = len(steps) + 1
+            result.offsets[entry] = arena.take(entry, n_bytes(entry))
 
 
 def n_bytes(entry: Entry) -> int:

@@ -34,6 +34,7 @@ class Plan:
 
     arrays: tuple[tuple[str, Type], ...]
     arena_bytes: int
+    seen_bytes: int
     n_forward: int
     runner: Any
     text: str
@@ -77,16 +78,18 @@ def plan(
         wheres = " ".join(_where(p, arrays) for p in ins), " ".join(_where(p, arrays) for p in outs)
         lines.append(
             f"step {number} {'backward' if step.backward else 'forward'} {kernel} [{step.label}]: "
-            f"{wheres[0]} -> {wheres[1]}"
+            f"{wheres[0]} -> {wheres[1]}{' kept' if step.sources else ''}"
         )
         lines += detail
     lines.append(f"arena: {places.arena_bytes} bytes")
     n_forward = sum(not step.backward for step in steps)
-    runner = _ops.Plan(rows, len(arrays), n_forward)
+    kept = {i: ([outside[e] for e in steps[i].sources], offset) for i, offset in places.seen.items()}
+    runner = _ops.Plan(rows, len(arrays), n_forward, kept)
     overwritable: frozenset[int] = frozenset()
     if len(steps) == 1 and steps[0].is_map:
         overwritable = frozenset(outside[stored(e)] for e in steps[0].inputs if e.shape == steps[0].outputs[0].shape)
-    return Plan(tuple(arrays), places.arena_bytes, n_forward, runner, "\n".join(lines), overwritable)
+    text = "\n".join(lines)
+    return Plan(tuple(arrays), places.arena_bytes, places.seen_bytes, n_forward, runner, text, overwritable)
 
 
 def work(step: Step) -> int:

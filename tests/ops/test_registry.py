@@ -42,7 +42,7 @@ def _operators(node):
 
 def test_every_operator_has_a_row():
     with_row = {find(row.op) for row in ROWS}
-    reached = set().union(*map(_reached, ROWS)) | {OwnGradient}
+    reached = set().union(*map(_reached, ROWS)) | {OwnGradient, find("_conv_weights")}  # what passes make
     public = {cls for word, cls in REGISTRY.items() if not word.startswith("_")}
     assert not sorted(cls.name for cls in public - with_row), "public operators without a row"
     inner = set(REGISTRY.values()) - public - with_row

@@ -1,0 +1,188 @@
+"""Fold: let a convolution do what follows it, in inference plans.
+
+A factor and an offset for each channel (a batch normalization, a bias) go into weight and bias; the sum with another
+image of the same shape and the maximum with 0 go into the convolution's own settings.  What the convolution makes must
+be read by the next node alone.  With `keep`, weights are reordered into oneDNN's layout as well, since the runtime then
+does that once (see kept.py).  oneDNN's maximum of NaN and 0 is 0.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from .. import _ops  # type: ignore[attr-defined]
+from ..ir import Entry, Graph, Node
+from ..ops._build import F, Value, constant, reshape, scope
+from ..ops._def import Map, View, find
+from ..ops._shapes import n_elements
+from .fuse import stored
+
+_CONV, _CONSTANT = find("_conv_fwd"), find("_constant")
+_WEIGHTS: Any = find("_conv_weights")
+_ADD, _SUB, _MUL, _DIV = (find("broadcast_" + word) for word in ("add", "sub", "mul", "div"))
+
+
+@dataclass
+class _Chain:
+    """A convolution and what it takes over: the nodes, (operator, channel vector) in order, another image, relu."""
+
+    conv: Node
+    nodes: list[Node] = field(default_factory=list)
+    affine: list[tuple[type, Entry]] = field(default_factory=list)
+    residual: Entry | None = None
+    relu: bool = False
+
+
+def fold(graph: Graph, enabled: bool = True, keep: bool = False) -> Graph:
+    """Return the graph with chains folded into convolutions.  keep: whether steps of their own reorder weights."""
+    nodes = graph.nodes()
+    chains = _chains(graph, nodes) if enabled else {}
+    new: dict[Entry, Entry] = {}
+    ends = {(chain.nodes or [chain.conv])[-1]: chain for chain in chains.values()}
+    inner = {n for chain in chains.values() for n in (chain.conv, *chain.nodes)} - set(ends)
+    for node in nodes:
+        if node.op is None:
+            new[Entry(node)] = Entry(node)
+        elif node in ends or (keep and node.op is _CONV and node not in inner):
+            new[Entry(node)] = _folded(ends.get(node) or _Chain(node), new, keep)
+        elif node not in inner:
+            inputs = tuple(new[e] for e in node.inputs)
+            made = Node(node.op, node.name, inputs, node.params, node.attrs, node.types, node.backward)
+            new.update((Entry(node, i), Entry(made, i)) for i in range(len(node.types)))
+    return Graph(tuple(new[e] for e in graph.outputs), {v: new[e] for v, e in graph.updates.items()})
+
+
+def _chains(graph: Graph, nodes: list[Node]) -> dict[Node, _Chain]:
+    """Return the chain of each convolution; a node belongs to one."""
+    users: dict[Entry, list[Node]] = {}
+    for node in nodes:
+        for e in node.inputs:
+            users.setdefault(e, []).append(node)
+    roots = set(graph.roots)
+    taken: set[Node] = set()
+    chains = {}
+    for node in nodes:
+        if node.op is _CONV and not node.params.relu and not node.params.has_residual:
+            chain = chains[node] = _Chain(node)
+            for step in _followers(Entry(node), users, roots):
+                if step in taken or chain.relu or not _joins(chain, step):
+                    break
+                chain.nodes.append(step)
+                taken.add(step)
+    return chains
+
+
+def _followers(e: Entry, users: dict[Entry, list[Node]], roots: set[Entry]) -> Iterator[Node]:
+    """Yield the Map nodes of one type that each read nothing but what the one before made, and others."""
+    while e not in roots and len(users.get(e, ())) == 1:
+        (node,) = users[e]
+        if not issubclass(node.op, Map) or node.types[0] != e.type:
+            return
+        yield node
+        e = Entry(node)
+
+
+def _joins(chain: _Chain, node: Node) -> bool:
+    """Take a node into the chain if the convolution can do its work."""
+    before = Entry(chain.nodes[-1] if chain.nodes else chain.conv)
+    if node.op.functor == "relu":
+        chain.relu = True
+        return True
+    if node.op not in (_ADD, _SUB, _MUL, _DIV):
+        return False
+    x, other = node.inputs
+    if x != before:
+        if node.op not in (_ADD, _MUL):
+            return False
+        x, other = other, x
+    if other.dtype != x.dtype:
+        return False
+    if chain.residual is None and _is_channel_vector(chain.conv, other):
+        chain.affine.append((node.op, other))
+        return True
+    if node.op is _ADD and chain.residual is None and other.type == x.type:
+        chain.residual = other
+        return True
+    return False
+
+
+def _is_channel_vector(conv: Node, e: Entry) -> bool:
+    """Whether an entry has one number for each channel, or for all, made from variables by little arithmetic."""
+    shape, axis = conv.types[0].shape, _channel_axis(conv)
+    full = (1,) * (len(shape) - len(e.shape)) + e.shape
+    if len(full) > len(shape) or any(n != 1 for i, n in enumerate(full) if i != axis):
+        return False
+    seen: set[Node] = set()
+    waiting = [e.node]
+    while waiting:
+        node = waiting.pop()
+        if node in seen or node.op is _CONSTANT:
+            continue
+        seen.add(node)
+        if n_elements(node.types[0].shape) > shape[axis]:
+            return False
+        if node.op is not None and (not issubclass(node.op, (Map, View)) or node.backward):
+            return False
+        waiting += [i.node for i in node.inputs]
+    return True
+
+
+def _channel_axis(conv: Node) -> int:
+    return len(conv.types[0].shape) - 1 if conv.params.channels_last else 1
+
+
+def _folded(chain: _Chain, new: dict[Entry, Entry], keep: bool) -> Entry:
+    """Build the convolution of a chain."""
+    conv = chain.conv
+    p, out = conv.params, conv.types[0]
+    n_filters = out.shape[_channel_axis(conv)]
+    inputs = [Value(*new[e]) for e in conv.inputs]
+    x, weight = inputs[:2]
+    bias: Value | None = None if p.no_bias else inputs[2]
+    scale: Value | None = None
+    with scope(conv.name, train=False, backward=conv.backward):
+        for op, e in chain.affine:
+            v = Value(*new[e])
+            v = reshape(v, (n_filters,) if n_elements(v.shape) > 1 or n_filters == 1 else (1,)) if v.shape else v
+            if op is _MUL or op is _DIV:
+                apply = F.broadcast_mul if op is _MUL else F.broadcast_div
+                scale = apply(constant(1, x.dtype) if scale is None else scale, v)
+                bias = None if bias is None else apply(bias, v)
+            else:
+                sign = v if op is _ADD else -v
+                bias = sign if bias is None else bias + sign
+        if scale is not None:
+            weight = weight * reshape(scale, (n_elements(scale.shape), *(1,) * (weight.ndim - 1)))
+        if bias is not None and bias.shape != (n_filters,):
+            bias = F.broadcast_to(bias, shape=(n_filters,))
+        changes: dict[str, Any] = {
+            "no_bias": bias is None,
+            "relu": chain.relu,
+            "has_residual": chain.residual is not None,
+        }
+        if keep and stored(weight).node.op is not _CONSTANT:
+            changes["packed"], weight = _packed(conv, weight)
+        inputs = [x, weight, *([] if bias is None else [bias])]
+        if chain.residual is not None:
+            inputs.append(Value(*new[chain.residual]))
+        last = (chain.nodes or [conv])[-1]
+        entries = tuple(Entry(*v) for v in inputs)
+        return Entry(Node(_CONV, last.name, entries, p.replace(changes), conv.attrs, conv.types, conv.backward))
+
+
+def _packed(conv: Node, weight: Value) -> tuple[tuple[int, ...], Value]:
+    """Return the weight's shape and its bytes in oneDNN's layout, or () and the weight itself where oneDNN has none."""
+    p = conv.params
+    settings = {
+        "stride": p.stride,
+        "dilate": p.dilate,
+        "pad": p.pad,
+        "groups": p.groups,
+        "channels_last": p.channels_last,
+    }
+    settings.update(image=conv.inputs[0].shape, size=conv.types[0].shape, n_bytes=0)
+    launch = _WEIGHTS.launch(_WEIGHTS.parse(settings), [weight.type], [])
+    settings["n_bytes"] = _ops.conv_weight_bytes(launch.params, weight.shape, weight.dtype)
+    if not settings["n_bytes"]:
+        return (), weight
+    return weight.shape, F.conv_weights(weight, **settings)
