@@ -4,7 +4,7 @@ from ..base import ArgumentError
 from ._build import F, cast, reshape
 from ._def import Composed, Kernel, Launch, op
 from ._params import Param, Shape
-from ._shapes import FLOATS, all_same, normalize_axis, same
+from ._shapes import FLOATS, all_same, n_elements, normalize_axis, same
 
 
 @op("Activation")
@@ -112,12 +112,9 @@ class BatchNorm(Composed):
 
     def compose(p, data, gamma, beta, moving_mean, moving_var, train=False):
         axis = normalize_axis(p.axis, data.ndim)
-        others = tuple(i for i in range(data.ndim) if i != axis)
-        back = tuple(n if i == axis else 1 for i, n in enumerate(data.shape))
         x = cast(data, gamma.dtype)
         if train and not p.use_global_stats:
-            mean = F.mean(x, axis=others)
-            var = F.mean(F.square(x - reshape(mean, back)), axis=others)
+            y, mean, var = F.batch_norm_train(x, gamma, beta, eps=p.eps, fix_gamma=p.fix_gamma, axis=axis)
             still = [F.BlockGrad(v) for v in (mean, var)]
             keep = p.momentum
             updates = {
@@ -126,15 +123,60 @@ class BatchNorm(Composed):
             }
         else:
             mean, var, updates = F.BlockGrad(moving_mean), F.BlockGrad(moving_var), {}
-        scale = F.rsqrt(var + p.eps)
-        if not p.fix_gamma:
-            scale = scale * gamma
-        y = (x - reshape(mean, back)) * reshape(scale, back) + reshape(beta, back)
+            y = _normalized(p, x, gamma, beta, mean, var, axis)
         y = cast(y, data.dtype)
         if not p.output_mean_var:
             return (y,), updates
         # As in MXNet, no gradient passes through mean and var.
         return (y, F.BlockGrad(mean), F.BlockGrad(F.rsqrt(var + p.eps))), updates
+
+
+def _normalized(p, x, gamma, beta, mean, var, axis):
+    """Return x with one mean and variance for each channel taken out, and gamma and beta put in."""
+    back = _along(x, axis)
+    scale = F.rsqrt(var + p.eps)
+    if not p.fix_gamma:
+        scale = scale * gamma
+    return (x - reshape(mean, back)) * reshape(scale, back) + reshape(beta, back)
+
+
+def _along(x, axis):
+    """Return the shape in which a vector broadcasts along one axis of x."""
+    return tuple(n if i == axis else 1 for i, n in enumerate(x.shape))
+
+
+@op("_batch_norm_train")
+class BatchNormTrain(Composed):
+    """BatchNorm by the batch's own mean and variance, which are outputs too and give no gradient.
+
+    data (N, C, ...)   gamma, beta (C,)   -> output (data's shape), mean, var (C,).   It has a gradient of its own, which
+    reads images half as often as that of its body.
+    """
+
+    inputs, outputs, dtype = ("data", "gamma", "beta"), ("output", "mean", "var"), same(FLOATS)
+    eps: float = Param(1e-3)
+    fix_gamma: bool = Param(True)
+    axis: int = Param(1)
+
+    def shape(p, ins, outs):
+        channels = (ins[0][p.axis],)
+        return [ins[0], channels, channels], [ins[0], channels, channels]
+
+    def compose(p, x, gamma, beta):
+        others = tuple(i for i in range(x.ndim) if i != p.axis)
+        mean = F.mean(x, axis=others)
+        var = F.mean(F.square(x - reshape(mean, _along(x, p.axis))), axis=others)
+        return _normalized(p, x, gamma, beta, mean, var, p.axis), mean, var
+
+    def grad(p, dy, dmean, dvar, x, gamma, beta, y, mean, var):
+        others, back = tuple(i for i in range(x.ndim) if i != p.axis), _along(x, p.axis)
+        n = max(1, n_elements(x.shape) // max(1, x.shape[p.axis]))
+        rate = F.rsqrt(var + p.eps)
+        centred = x - reshape(mean, back)
+        total, moment = F.sum(dy, axis=others), F.sum(dy * centred, axis=others)
+        scale = rate if p.fix_gamma else rate * gamma
+        still = dy - reshape(total * (1 / n), back) - centred * reshape(moment * F.square(rate) * (1 / n), back)
+        return still * reshape(scale, back), None if p.fix_gamma else moment * rate, total
 
 
 @op("LayerNorm")
