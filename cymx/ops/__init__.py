@@ -6,17 +6,22 @@ from . import (
     create,
     elemwise,
     index,
+    linalg,
     loss,
     matrix,
     nn,
     random,
     reduce,
     rnn,
+    sample,
+    scatter,
+    sequence,
     shape,
     slice,
     sort,
     trig,
     update,
+    vision,
 )
 from ._def import REGISTRY, find
 

@@ -22,6 +22,10 @@ class OptionalShape:
     """Annotate a tuple of integers and Nones."""
 
 
+class Numbers:
+    """Annotate a tuple of numbers; a number stands for a tuple of one."""
+
+
 class Axes:
     """Annotate None, an integer or a tuple of integers."""
 
@@ -201,6 +205,12 @@ def _optional_shape(value: Any) -> tuple[int | None, ...]:
     return tuple(None if v is None else _int(v) for v in value)
 
 
+def _numbers(value: Any) -> tuple[float, ...]:
+    if isinstance(value, str):
+        value = ast.literal_eval(value)
+    return tuple(float(v) for v in value) if hasattr(value, "__iter__") else (float(value),)
+
+
 def _axes(value: Any) -> Any:
     if isinstance(value, str):
         value = ast.literal_eval(value)
@@ -209,12 +219,12 @@ def _axes(value: Any) -> Any:
 
 _PARSERS: dict[Any, Any] = {
     int: _int, float: _float, bool: _bool, str: _str, Shape: _shape, OptionalShape: _optional_shape,
-    Axes: _axes, DType: dtype_name,
+    Axes: _axes, Numbers: _numbers, DType: dtype_name,
 }  # fmt: skip
 _WORDS: dict[Any, str] = {
     int: "an integer", float: "a number", bool: "True or False", str: "a word", Shape: "a tuple of integers",
     OptionalShape: "a tuple of integers and Nones",
-    Axes: "an axis or a tuple of axes", DType: "the name of a dtype",
+    Axes: "an axis or a tuple of axes", Numbers: "a tuple of numbers", DType: "the name of a dtype",
 }  # fmt: skip
 
 INFINITY = math.inf

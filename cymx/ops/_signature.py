@@ -113,6 +113,9 @@ def arrange(op: type[Op], p: Params, inputs: Mapping[str, Any]) -> list[Any]:
     Raises ArgumentTypeError for one that is not in use.
     """
     names = op.input_names(p)
+    if op.variadic:  # the inputs have come by number; some operators name theirs
+        by_number = {f"{op.inputs[0]}{i}": name for i, name in enumerate(names)}
+        inputs = {by_number.get(name, name): value for name, value in inputs.items()}
     for name in inputs:
         if name not in names:
             reason = f" with {p}" if str(p) else ""

@@ -6,20 +6,28 @@ from . import (
     create,
     elemwise,
     index,
+    linalg,
     loss,
     matrix,
     nn,
     random,
     reduce,
     rnn,
+    sample,
+    scatter,
+    sequence,
     shape,
     slice,
     sort,
     update,
+    vision,
 )
 from ._row import Row
 
-FAMILIES = (elemwise, broadcast, reduce, create, random, update, matrix, shape, slice, index, conv, nn, loss, rnn, sort)
+FAMILIES = (
+    elemwise, broadcast, reduce, create, random, sample, update, matrix, linalg, shape, slice, index, scatter, sequence, sort,
+    conv, nn, loss, rnn, vision,
+)  # fmt: skip
 ROWS: list[Row] = [row for family in FAMILIES for row in family.ROWS]
 
 __all__ = ["ROWS", "Row"]
