@@ -73,9 +73,9 @@ def main(argv=None) -> None:
             print(f"{workload.name} ...", file=sys.stderr, flush=True)
             rows.append(report.Row(workload, run(workload, [n for n in names if found[n]], settings), options.best))
             rows[-1].cells.update({n: Cell(note="absent") for n in names if not found[n] and n in workload.peers})
+            if options.json:  # after each workload: a run that is broken off leaves what it found
+                report.write_json(options.json, rows, found, settings)
     print(report.table(rows, names, found))
-    if options.json:
-        report.write_json(options.json, rows, found, settings)
     if options.chart:
         report.draw(options.chart, rows, names, found)
 

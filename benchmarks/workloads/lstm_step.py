@@ -112,7 +112,7 @@ WORKLOADS = [
         {"cymx": with_fused, "torch": with_torch, "mxnet": with_fused},
         limits={"torch": 0.75},
         operators=("RNN",),
-        tolerance=1e-3,
+        tolerance=5e-3,
     ),
     Workload(
         "lstm_unrolled",
