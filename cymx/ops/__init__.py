@@ -19,6 +19,8 @@ from . import (
     shape,
     slice,
     sort,
+    spatial,
+    svm,
     trig,
     update,
     vision,

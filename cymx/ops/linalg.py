@@ -143,6 +143,30 @@ class MultiSumSq(Composed):
         return F.concat(*(F.sum(F.square(F.Cast(x, dtype="float32"))) for x in xs), num_args=len(xs), dim=0)
 
 
+@op("khatri_rao")
+class KhatriRao(Composed):
+    """The products of matching columns' elements: a (M0, K), (M1, K), ... -> output (M0 M1 ..., K), the first rows
+    slowest."""
+
+    inputs, variadic, dtype, grad = ("arg",), "num_args", same(FLOATS), None
+    num_args: int = Param(ge=1)
+
+    def shape(p, ins, outs):
+        if any(s is None for s in ins):
+            return ins, outs
+        for i, s in enumerate(ins):
+            if len(s) != 2 or s[1] != ins[0][1]:
+                raise ArgumentError(f"arg{i} is {s}, expected a matrix with the {ins[0][-1]} columns of arg0")
+        return ins, [(math.prod(s[0] for s in ins), ins[0][1])]
+
+    def compose(p, *xs):
+        y, k = xs[0], xs[0].shape[1]
+        for x in xs[1:]:
+            n, m = y.shape[0], x.shape[0]
+            y = reshape(reshape(y, (n, 1, k)) * reshape(x, (1, m, k)), (n * m, k))
+        return F.identity(y) if len(xs) == 1 else y
+
+
 # ---- attention: steps first, heads side by side in the last axis ----
 
 

@@ -19,14 +19,16 @@ from . import (
     shape,
     slice,
     sort,
+    spatial,
+    svm,
     update,
     vision,
 )
 from ._row import Row
 
 FAMILIES = (
-    elemwise, broadcast, reduce, create, random, sample, update, matrix, linalg, shape, slice, index, scatter, sequence, sort,
-    conv, nn, loss, rnn, vision,
+    elemwise, broadcast, reduce, create, random, sample, update, matrix, linalg, shape, slice, index, scatter, sequence,
+    sort, conv, nn, loss, rnn, vision, spatial, svm,
 )  # fmt: skip
 ROWS: list[Row] = [row for family in FAMILIES for row in family.ROWS]
 

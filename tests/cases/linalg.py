@@ -56,6 +56,8 @@ ROWS = [
     Row("_linalg_trmm", [(3, 3), (4, 3)],
         {"rightside": True, "lower": False, "transpose": True, "alpha": 2.0}, _trmm),
     Row("multi_sum_sq", [(2, 3), (4,), (1, 1)], {}, lambda *xs: np.stack([(x**2).sum() for x in xs])),
+    Row("khatri_rao", [(2, 3), (3, 3), (2, 3)], {},
+        lambda a, b, c: np.einsum("ik,jk,lk->ijlk", a, b, c).reshape(12, 3)),
     Row("_contrib_div_sqrt_dim", [(2, 3, 5)], {}, lambda x: x / np.sqrt(5)),
     Row("_contrib_interleaved_matmul_selfatt_qk", [(3, 2, 24)], {"heads": 2},
         lambda x, heads: _scores(*_heads(x, heads, 3)[:2])),
