@@ -170,12 +170,12 @@ def packed_parts(
         raise ArgumentError(
             f"the packed vector has {length} elements, expected {rest} and {directions * wide} for each input"
         )
-    parts = []
+    parts: list[tuple[str, tuple[int, ...]]] = []
     for kind in ("weight", "bias"):
         for layer in range(layers):
             for side in "lr"[:directions]:
                 for group, n in (("i2h", directions * hidden if layer else size), ("h2h", hidden)):
-                    shape = (hidden, n) if kind == "weight" else (hidden,)
+                    shape: tuple[int, ...] = (hidden, n) if kind == "weight" else (hidden,)
                     parts += [(f"{side}{layer}_{group}{gate}_{kind}", shape) for gate in GATE_NAMES[mode]]
     return parts
 
