@@ -1,7 +1,7 @@
 // softmax and log_softmax over one axis: x (A, n, B) -> y, same shape.  y may be x.
 //
-// Each row is shifted by its maximum, so nothing overflows; sums are kept in float32 (float64 for float64), LANES at a time, in an order that depends
-// on shapes alone.  A NaN anywhere in a row makes all of it NaN.  Called through csrc/dispatch.cpp.
+// Each row is shifted by its maximum, so nothing overflows; sums are kept in float32 (float64 for float64), a vector at a time, in an
+// order that depends on shapes and the instruction set alone.  A NaN anywhere in a row makes all of it NaN.  Called through csrc/dispatch.cpp.
 #include "cast.h"
 #include "cymx/math.h"
 #include "cymx/params.h"
@@ -9,7 +9,7 @@
 
 namespace {
 
-enum { LANES = 16, ROOM = 2048, COLUMNS = 64 };
+enum { ROOM = 8192, COLUMNS = 64 };
 
 template <class T> constexpr wide_t<T> minus_infinity() { return -limits<wide_t<T>>::infinity(); }
 
@@ -21,38 +21,37 @@ template <bool LOG, class T> struct Row {
     const T *x;
     i64 n;
     alignas(64) A room[ROOM];
-    A top[LANES], sum[LANES];
+    A top, sum;
 
-    // Loads elements from..., filled up with minus infinity to whole lanes; returns how many elements the lanes hold.
+    // Loads elements from... and returns how many.
     i64 load(i64 from) {
-        const i64 m = least(ROOM, n - from), whole = (m + LANES - 1) / LANES * LANES;
+        const i64 m = least(ROOM, n - from);
         for (i64 i = 0; i < m; ++i) {
             room[i] = widen(x[from + i]);
         }
-        for (i64 i = m; i < whole; ++i) {
-            room[i] = minus_infinity<T>();
-        }
-        return whole;
+        return m;
     }
 
     void find_top(i64 m) {
-        for (i64 i = 0; i < m; i += LANES) {
-            for (int l = 0; l < LANES; ++l) {
-                const A v = room[i + l];
-                top[l] = v > top[l] ? v : top[l];
-            }
+        A most = top;
+#pragma omp simd reduction(max : most)
+        for (i64 i = 0; i < m; ++i) {
+            most = room[i] > most ? room[i] : most;
         }
+        top = most;
     }
 
     // Leaves the shifted element in room, or its exponential, which is what the result needs.
     void add_up(i64 m) {
-        for (i64 i = 0; i < m; i += LANES) {
-            for (int l = 0; l < LANES; ++l) {
-                const A v = room[i + l] - top[0], e = m::exp(v);
-                sum[l] += e;
-                room[i + l] = LOG ? v : e;
-            }
+        const A most = top;
+        A total = 0;
+#pragma omp simd reduction(+ : total)
+        for (i64 i = 0; i < m; ++i) {
+            const A v = room[i] - most, e = m::exp(v);
+            room[i] = LOG ? v : e;
+            total += e;
         }
+        sum += total;
     }
 
     void finish(i64 m, T *y, A shift, A scale) {
@@ -63,32 +62,22 @@ template <bool LOG, class T> struct Row {
 
     void run(const T *from, T *y, i64 length) {
         x = from, n = length;
-        for (int l = 0; l < LANES; ++l) {
-            top[l] = minus_infinity<T>(), sum[l] = 0;
-        }
+        top = minus_infinity<T>(), sum = 0;
         i64 m = 0;
         for (i64 at = 0; at < n; at += ROOM) {
             m = load(at);
             find_top(m);
         }
-        for (int l = 1; l < LANES; ++l) {
-            top[0] = top[l] > top[0] ? top[l] : top[0];
-        }
         for (i64 at = 0; at < n; at += ROOM) {
             m = n > ROOM ? load(at) : m;
             add_up(m);
         }
-        for (int half = LANES / 2; half > 0; half /= 2) {
-            for (int l = 0; l < half; ++l) {
-                sum[l] += sum[l + half];
-            }
-        }
-        const A shift = LOG ? m::log(sum[0]) : A(0), scale = 1 / sum[0];
+        const A shift = LOG ? m::log(sum) : A(0), scale = 1 / sum;
         for (i64 at = 0; at < n; at += ROOM) {
             if (n > ROOM) {
                 m = load(at);
                 for (i64 i = 0; i < m; ++i) {
-                    room[i] = LOG ? room[i] - top[0] : m::exp(room[i] - top[0]);
+                    room[i] = LOG ? room[i] - top : m::exp(room[i] - top);
                 }
             }
             finish(least(ROOM, n - at), y + at, shift, scale);
