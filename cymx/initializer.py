@@ -18,8 +18,25 @@ from .base import ArgumentError, ArgumentTypeError
 from .ops.rnn import packed_parts
 from .registry import get_alias_func, get_create_func, get_register_func
 
-__all__ = ["Bilinear", "Constant", "FusedRNN", "InitDesc", "Initializer", "LSTMBias", "Load", "MSRAPrelu", "Mixed", "Normal",
-           "One", "Orthogonal", "Uniform", "Xavier", "Zero", "create", "register"]  # fmt: skip
+__all__ = [
+    "Bilinear",
+    "Constant",
+    "FusedRNN",
+    "InitDesc",
+    "Initializer",
+    "LSTMBias",
+    "Load",
+    "MSRAPrelu",
+    "Mixed",
+    "Normal",
+    "One",
+    "Orthogonal",
+    "Uniform",
+    "Xavier",
+    "Zero",
+    "create",
+    "register",
+]
 
 
 class InitDesc(str):

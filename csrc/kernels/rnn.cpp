@@ -91,8 +91,7 @@ template <class T> inline void plain_row(i64 mode, i64 n, const T *x, const T *u
 }
 
 template <class T>
-inline void lstm_row(i64 n, i64 h, const T *x, const T *u, i64 edge, const T *bx, const T *bh, const T *c_before, T *y,
-                     T *kept) {
+inline void lstm_row(i64 n, i64 h, const T *x, const T *u, i64 edge, const T *bx, const T *bh, const T *c_before, T *y, T *kept) {
 #pragma GCC ivdep
     for (i64 j = 0; j < n; ++j) {
         const T i = m::sigmoid(x[j] + u[j] + (bx[j] + bh[j]));
@@ -113,8 +112,7 @@ inline void lstm_row(i64 n, i64 h, const T *x, const T *u, i64 edge, const T *bx
 }
 
 template <class T>
-inline void gru_row(i64 n, i64 h, const T *x, const T *u, i64 edge, const T *bx, const T *bh, const T *before, T *y,
-                    T *kept) {
+inline void gru_row(i64 n, i64 h, const T *x, const T *u, i64 edge, const T *bx, const T *bh, const T *before, T *y, T *kept) {
 #pragma GCC ivdep
     for (i64 j = 0; j < n; ++j) {
         kept[j] = m::sigmoid(x[j] + u[j] + (bx[j] + bh[j]));
@@ -130,8 +128,7 @@ inline void gru_row(i64 n, i64 h, const T *x, const T *u, i64 edge, const T *bx,
     }
 }
 
-template <class T> void forward_rows(i64 mode, const Sizes &s, const Forward<T> &f, i64 step, const Piece &p,
-                                     const T *u, i64 edge) {
+template <class T> void forward_rows(i64 mode, const Sizes &s, const Forward<T> &f, i64 step, const Piece &p, const T *u, i64 edge) {
     const i64 t = s.at(step), before = step ? s.at(step - 1) : 0;
     for (i64 r = 0; r < p.n; ++r, u += Walk<T>::COLUMNS) {
         const i64 row = t * s.n + p.n0 + r, old = before * s.n + p.n0 + r, first = (p.n0 + r) * s.h + p.j0;
@@ -201,8 +198,7 @@ template <class T> struct Backward {
     T *dx, *dr, *dh0, *dc0;
 };
 
-template <class T> inline void lstm_row_back(i64 n, i64 h, const T *dh, const T *kept, const T *c_before, T *dc,
-                                             T *dx) {
+template <class T> inline void lstm_row_back(i64 n, i64 h, const T *dh, const T *kept, const T *c_before, T *dc, T *dx) {
 #pragma GCC ivdep
     for (i64 j = 0; j < n; ++j) {
         const T i = kept[j], f = kept[h + j], g = kept[2 * h + j], o = kept[3 * h + j], c = m::tanh(kept[4 * h + j]);
@@ -215,8 +211,7 @@ template <class T> inline void lstm_row_back(i64 n, i64 h, const T *dh, const T 
     }
 }
 
-template <class T> inline void gru_row_back(i64 n, i64 h, const T *dh, const T *kept, const T *before, T *through,
-                                            T *dx, T *dr) {
+template <class T> inline void gru_row_back(i64 n, i64 h, const T *dh, const T *kept, const T *before, T *through, T *dx, T *dr) {
 #pragma GCC ivdep
     for (i64 j = 0; j < n; ++j) {
         const T r = kept[j], z = kept[h + j], fresh = kept[2 * h + j], q = kept[3 * h + j];
@@ -237,8 +232,7 @@ template <class T> inline void plain_row_back(i64 mode, i64 n, const T *dh, cons
 }
 
 // Turns u, what comes through W, into the gradients of the gates; at step -1 only dh0 is left to finish.
-template <class T> void backward_rows(i64 mode, const Sizes &s, const Backward<T> &b, i64 step, const Piece &p, T *u,
-                                      bool last) {
+template <class T> void backward_rows(i64 mode, const Sizes &s, const Backward<T> &b, i64 step, const Piece &p, T *u, bool last) {
     for (i64 r = 0; r < p.n; ++r, u += Walk<T>::COLUMNS) {
         const i64 first = (p.n0 + r) * s.h + p.j0, row = step < 0 ? 0 : s.at(step) * s.n + p.n0 + r;
         const i64 old = step < 1 ? 0 : s.at(step - 1) * s.n + p.n0 + r;
@@ -260,8 +254,7 @@ template <class T> void backward_rows(i64 mode, const Sizes &s, const Backward<T
             u[j] += dy[j];
         }
         if (mode == RNN_LSTM) {
-            lstm_row_back(p.j, s.h, u, kept, step ? b.kept + (old * 5 + 4) * s.h + p.j0 : b.c0 + first, b.dc0 + first,
-                          dx);
+            lstm_row_back(p.j, s.h, u, kept, step ? b.kept + (old * 5 + 4) * s.h + p.j0 : b.c0 + first, b.dc0 + first, dx);
         } else if (mode == RNN_GRU) {
             gru_row_back(p.j, s.h, u, kept, step ? b.y + old * s.h + p.j0 : b.h0 + first, through, dx, dr);
         } else {
@@ -296,8 +289,7 @@ template <class T> bool run_backward(i64 mode, const Sizes &s, const T *w, const
                 }
                 backward_rows(mode, s, b, step, p, edge, last);
                 for (i64 g = 0; step >= 0 && g < s.gates; ++g) {
-                    walk.pack(1 - which, p, g * s.h + p.j0,
-                              b.dr + ((s.at(step) * s.n + p.n0) * s.gates + g) * s.h + p.j0, wide);
+                    walk.pack(1 - which, p, g * s.h + p.j0, b.dr + ((s.at(step) * s.n + p.n0) * s.gates + g) * s.h + p.j0, wide);
                 }
             }
         }
@@ -312,8 +304,7 @@ template <class T> bool run_backward(i64 mode, const Sizes &s, const T *w, const
 int fits(const cymx_args *args, const cymx_tensor *tensors, const i64 *counts, i64 n) {
     for (i64 i = 0; i < n; ++i) {
         if (tensors[i].dtype != args->in[0].dtype || element_count(tensors[i]) != counts[i]) {
-            return fail(args, CYMX_BAD_ARGUMENT,
-                        "tensor %lld has %lld elements of dtype %lld, expected %lld of dtype %lld", i,
+            return fail(args, CYMX_BAD_ARGUMENT, "tensor %lld has %lld elements of dtype %lld, expected %lld of dtype %lld", i,
                         element_count(tensors[i]), tensors[i].dtype, counts[i], args->in[0].dtype);
         }
     }
@@ -338,8 +329,7 @@ int rnn_fwd(const cymx_args *args) {
     if (x.ndim != 3 || x.shape[0] < 1 || p.mode < RNN_RELU || p.mode > RNN_GRU || x.shape[2] % gate_count(p.mode)) {
         return fail(args, CYMX_BAD_ARGUMENT, "wants the products of the inputs as (T, N, gates x H), T at least 1");
     }
-    const Sizes s = {x.shape[0],         x.shape[1],         x.shape[2] / gate_count(p.mode),
-                     gate_count(p.mode), kept_count(p.mode), p.reverse != 0};
+    const Sizes s = {x.shape[0], x.shape[1], x.shape[2] / gate_count(p.mode), gate_count(p.mode), kept_count(p.mode), p.reverse != 0};
     const i64 n_in = lstm ? 5 : 4, n_out = lstm ? 4 : p.mode == RNN_GRU ? 3 : 2, nh = s.n * s.h;
     if (int code = expect(args, int(n_in), int(n_out), sizeof(rnn_params))) {
         return code;
@@ -355,10 +345,8 @@ int rnn_fwd(const cymx_args *args) {
         auto in = [&](i64 i) { return static_cast<const T *>(args->in[i].data); };
         auto out = [&](i64 i) { return static_cast<T *>(args->out[i].data); };
         T *kept = s.kept ? out(n_out - 1) : out(0);
-        const Forward<T> f = {in(0), in(2), in(3), lstm ? in(4) : nullptr, out(0), out(1), lstm ? out(2) : nullptr,
-                              kept};
-        return run_forward(p.mode, s, in(1), f) ? int(CYMX_OK)
-                                                : fail(args, CYMX_OUT_OF_MEMORY, "no memory for packed weights");
+        const Forward<T> f = {in(0), in(2), in(3), lstm ? in(4) : nullptr, out(0), out(1), lstm ? out(2) : nullptr, kept};
+        return run_forward(p.mode, s, in(1), f) ? int(CYMX_OK) : fail(args, CYMX_OUT_OF_MEMORY, "no memory for packed weights");
     });
 }
 
@@ -378,8 +366,7 @@ int rnn_bwd(const cymx_args *args) {
         return code;
     }
     const i64 kept = s.t * nh * s.kept, weight = s.gates * s.h * s.h;
-    const i64 ins_lstm[] = {s.t * nh, nh, nh, weight, s.t * nh, nh, nh, kept},
-              ins[] = {s.t * nh, nh, weight, s.t * nh, nh, kept};
+    const i64 ins_lstm[] = {s.t * nh, nh, nh, weight, s.t * nh, nh, nh, kept}, ins[] = {s.t * nh, nh, weight, s.t * nh, nh, kept};
     const i64 outs[] = {s.t * nh * s.gates, nh, lstm ? nh : s.t * nh * s.gates};
     int code = fits(args, args->in, lstm ? ins_lstm : ins, n_in);
     if (code || (code = fits(args, args->out, outs, n_out))) {
@@ -397,17 +384,9 @@ int rnn_bwd(const cymx_args *args) {
         }
         const i64 w = lstm ? 3 : 2;
         const T *more = s.kept ? in(n_in - 1) : in(0);
-        const Backward<T> b = {in(0),
-                               in(w + 1),
-                               in(w + 2),
-                               lstm ? in(w + 3) : nullptr,
-                               more,
-                               out(0),
-                               gru ? out(2) : out(0),
-                               out(1),
-                               lstm ? out(2) : nullptr};
-        return run_backward(p.mode, s, in(w), b) ? int(CYMX_OK)
-                                                 : fail(args, CYMX_OUT_OF_MEMORY, "no memory for packed weights");
+        const Backward<T> b = {
+            in(0), in(w + 1), in(w + 2), lstm ? in(w + 3) : nullptr, more, out(0), gru ? out(2) : out(0), out(1), lstm ? out(2) : nullptr};
+        return run_backward(p.mode, s, in(w), b) ? int(CYMX_OK) : fail(args, CYMX_OUT_OF_MEMORY, "no memory for packed weights");
     });
 }
 

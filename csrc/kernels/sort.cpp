@@ -112,8 +112,7 @@ template <class I> void write_indices(void *to, i64 at, const void *from, i64 n,
     }
 }
 
-template <class T> bool sort_rows(const T *x, i64 n_rows, i64 n, i64 k, bool ascending, T *values,
-                                  const cymx_tensor &indices) {
+template <class T> bool sort_rows(const T *x, i64 n_rows, i64 n, i64 k, bool ascending, T *values, const cymx_tensor &indices) {
     typedef typename Key<sizeof(T)>::type K;
     void (*write)(void *, i64, const void *, i64, i64, i64) = nullptr;
     switch (indices.dtype) {
@@ -160,14 +159,11 @@ int sort(const cymx_args *args) {
     const auto &p = *static_cast<const sort_params *>(args->params);
     const i64 n = x.ndim ? x.shape[x.ndim - 1] : 1;
     if (p.k < 0 || p.k > n || n > 0xffffffffll) {
-        return fail(args, CYMX_BAD_ARGUMENT, "k is %lld, expected 0 to %lld, the length of the axis (below 2**32)", p.k,
-                    n);
+        return fail(args, CYMX_BAD_ARGUMENT, "k is %lld, expected 0 to %lld, the length of the axis (below 2**32)", p.k, n);
     }
     const i64 n_rows = n ? element_count(x) / n : 0;
-    if (values.dtype != x.dtype || element_count(values) != n_rows * p.k || element_count(indices) != n_rows * p.k ||
-        indices.dtype == CYMX_BOOL) {
-        return fail(args, CYMX_BAD_ARGUMENT,
-                    "the outputs have %lld and %lld elements, expected %lld values of data's dtype and as many indices",
+    if (values.dtype != x.dtype || element_count(values) != n_rows * p.k || element_count(indices) != n_rows * p.k || indices.dtype == CYMX_BOOL) {
+        return fail(args, CYMX_BAD_ARGUMENT, "the outputs have %lld and %lld elements, expected %lld values of data's dtype and as many indices",
                     element_count(values), element_count(indices), n_rows * p.k);
     }
     return for_dtype(args, x.dtype, [&](auto zero) {

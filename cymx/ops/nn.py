@@ -149,8 +149,8 @@ def _along(x, axis):
 class BatchNormTrain(Composed):
     """BatchNorm by the batch's own mean and variance, which are outputs too and give no gradient.
 
-    data (N, C, ...)   gamma, beta (C,)   -> output (data's shape), mean, var (C,).   It has a gradient of its own, which
-    reads images half as often as that of its body.
+    data (N, C, ...)   gamma, beta (C,)   -> output (data's shape), mean, var (C,).   It has a gradient of its own,
+    which reads images half as often as that of its body.
     """
 
     inputs, outputs, dtype = ("data", "gamma", "beta"), ("output", "mean", "var"), same(FLOATS)

@@ -18,9 +18,11 @@ REFUSED = [
      "mode is 'elman', expected one of 'gru', 'lstm', 'rnn_relu', 'rnn_tanh'"),
     ("RNN", [(5, 4), *SHAPES[1:]], LSTM, "data is (5, 4), expected (steps, batch, inputs)"),
     ("RNN", [SHAPES[0], (100,), *SHAPES[2:]], LSTM,
-     "parameters is (100,), expected (108,) from mode=lstm, state_size=3, num_layers=1, data (5, 2, 4) and state (1, 2, 3)"),
+     "parameters is (100,), expected (108,) from mode=lstm, state_size=3, num_layers=1, "
+     "data (5, 2, 4) and state (1, 2, 3)"),
     ("RNN", [*SHAPES[:2], (1, 4, 3), SHAPES[3]], LSTM,
-     "state is (1, 4, 3), expected (1, 2, 3) from mode=lstm, state_size=3, num_layers=1, data (5, 2, 4) and parameters (108,)"),
+     "state is (1, 4, 3), expected (1, 2, 3) from mode=lstm, state_size=3, num_layers=1, "
+     "data (5, 2, 4) and parameters (108,)"),
     ("topk", [(4, 3)], {"k": 4}, "k is 4, expected at most 3, the size of data (4, 3) along axis -1"),
     ("topk", [(4, 3)], {"axis": 2}, "axis is 2, expected -2 to 1 for 2 dimensions"),
     ("sort", [(4, 3)], {"axis": 2}, "axis is 2, expected -2 to 1 for 2 dimensions"),
