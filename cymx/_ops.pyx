@@ -360,7 +360,6 @@ def conv_weight_bytes(params, shape, dtype):
     return cymx_onednn_conv_weight_bytes(&args)
 
 
-
 def launch(
         str name, list inputs, list outputs, params=(), uint64_t seed=0, uint64_t counter=0, int64_t scratch_bytes=0):
     """Run kernel `name` on NumPy arrays in the calling thread.
