@@ -1,7 +1,7 @@
 // Convolutions by oneDNN: images channels last as they are, others between reorders; bias, residual and relu in the one primitive.
 //
 // conv_weights reorders a weight once into the layout that the convolution of those shapes reads.  The layout is chosen once a process and remembered,
-// whatever the number of threads that later runs have, so that bytes made by one plan fit every step.  The relu of a NaN is 0 here.
+// whatever the number of threads that later runs have, so that bytes made by one plan fit every step.
 // Called by: csrc/onednn.cpp.
 #if defined(__has_include)
 #if __has_include(<oneapi/dnnl/dnnl.h>)
@@ -121,6 +121,11 @@ struct WeightsCall {
     }
 };
 
+// x min(1, max(0, FLT_MAX x)): the maximum with 0 that lets NaN through, which oneDNN's own turns into 0.
+bool append_relu(dnnl_post_ops_t after) {
+    return lib.post_ops_append_eltwise(after, dnnl_eltwise_hardswish, std::numeric_limits<float>::max(), 0) == dnnl_success;
+}
+
 StepPtr build_forward(const cymx_args *args) {
     const auto &p = *static_cast<const cymx::conv_params *>(args->params);
     const cymx_tensor &x = args->in[0], &y = args->out[0];
@@ -133,7 +138,7 @@ StepPtr build_forward(const cymx_args *args) {
     Attributes attributes = strict();
     const Owned<dnnl_post_ops> after = make<dnnl_post_ops>(lib.post_ops_create);
     if (!attributes || !after || (has_residual && lib.post_ops_append_binary(after.get(), dnnl_binary_add, c.y.desc(c.type).get()) != dnnl_success) ||
-        (p.relu && lib.post_ops_append_eltwise(after.get(), dnnl_eltwise_relu, 0, 0) != dnnl_success) ||
+        (p.relu && !append_relu(after.get())) ||
         lib.primitive_attr_set_post_ops(attributes.get(), after.get()) != dnnl_success) {
         return nullptr;
     }

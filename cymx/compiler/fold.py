@@ -3,7 +3,7 @@
 A factor and an offset for each channel (a batch normalization, a bias) go into weight and bias; the sum with another
 image of the same shape and the maximum with 0 go into the convolution's own settings.  What the convolution makes must
 be read by the next node alone.  With `keep`, weights are reordered into oneDNN's layout as well, since the runtime then
-does that once (see kept.py).  oneDNN's maximum of NaN and 0 is 0.
+does that once (see kept.py).
 """
 
 from collections.abc import Iterator

@@ -159,6 +159,17 @@ def test_a_vector_from_data_is_not_folded_into_weights():
     assert_same(answers(symbol, values, False, False, Options(channels_last=True)), wanted)
 
 
+def test_not_a_number_passes_a_folded_relu(library):
+    x = relu(conv(mx.sym.var("data"), "c0", 16))
+    symbol = relu(conv(x, "c1", 16, 1) + x)
+    values = arrays(symbol, {"data": (1, 16, 8, 8)})
+    values["data"][0, 3, 4, 4] = np.nan
+    found = answers(symbol, values, False, False, Options(channels_last=True))["out0"]
+    wanted = answers(symbol, values, False, False, PLAIN)["out0"]
+    assert np.isnan(wanted).sum() == 16 * 9
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_random_networks(seed):
     """Random chains of layers over images, with joins; all options, forward and backward."""
