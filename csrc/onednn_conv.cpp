@@ -138,8 +138,7 @@ StepPtr build_forward(const cymx_args *args) {
     Attributes attributes = strict();
     const Owned<dnnl_post_ops> after = make<dnnl_post_ops>(lib.post_ops_create);
     if (!attributes || !after || (has_residual && lib.post_ops_append_binary(after.get(), dnnl_binary_add, c.y.desc(c.type).get()) != dnnl_success) ||
-        (p.relu && !append_relu(after.get())) ||
-        lib.primitive_attr_set_post_ops(attributes.get(), after.get()) != dnnl_success) {
+        (p.relu && !append_relu(after.get())) || lib.primitive_attr_set_post_ops(attributes.get(), after.get()) != dnnl_success) {
         return nullptr;
     }
     const Shape bias = has_bias ? shape_of(args->in[2]) : Shape();
