@@ -90,8 +90,8 @@ constexpr u32 FLOATING = 1u << 0 | 1u << 1, NUMERIC = FLOATING | 1u << 3 | 1u <<
     F(smooth_l1, FLOATING, m::smooth_l1(x, y))      \
     F(smooth_l1_grad, FLOATING, m::smooth_l1_grad(x, y))
 
-#define CYMX_TERNARY_LIST(F)                 \
-    F(where, ALL, x != T(0) ? y : z)         \
+#define CYMX_TERNARY_LIST(F)                    \
+    F(where, ALL, x != T(0) ? y : z)            \
     F(clip, NUMERIC, x > z ? z : x < y ? y : x) \
     F(muladd, NUMERIC, wrap(x) * wrap(y) + wrap(z))
 
