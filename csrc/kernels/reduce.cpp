@@ -7,162 +7,13 @@
 #include <stdlib.h>
 
 #include "cymx/params.h"
-#include "cymx/reduce.h"
+#include "joins.h"
 #include "table.h"
 #include "types.h"
 
 namespace {
 
-constexpr i64 block_elements = 1024, n_lanes = 32, n_columns = 256, column_rows = 16, piece_elements = 1 << 15, max_pieces = 64;
-constexpr i64 parallel_elements = 1 << 15;
-
-// Some of the input's dimensions, with strides in elements.
-struct Dims {
-    int n = 0;
-    i64 size[CYMX_MAX_NDIM], stride[CYMX_MAX_NDIM];
-    i64 count() const {
-        i64 c = 1;
-        for (int d = 0; d < n; ++d) {
-            c *= size[d];
-        }
-        return c;
-    }
-    i64 offset(i64 index) const {
-        i64 at = 0;
-        for (int d = n - 1; d > 0; --d) {
-            at += index % size[d] * stride[d];
-            index /= size[d];
-        }
-        return n ? at + index * stride[0] : 0;
-    }
-};
-
-struct Layout {
-    Dims kept, reduced; // without the innermost
-    i64 inner;
-    bool inner_reduced;
-};
-
-Layout merge_axes(const cymx_tensor &x, i64 mask) {
-    i64 size[CYMX_MAX_NDIM + 1];
-    bool reduced[CYMX_MAX_NDIM + 1];
-    int n = 0;
-    for (i32 d = 0; d < x.ndim; ++d) {
-        bool r = mask >> d & 1;
-        if (x.shape[d] == 1) {
-            continue;
-        }
-        if (n && reduced[n - 1] == r) {
-            size[n - 1] *= x.shape[d];
-        } else {
-            size[n] = x.shape[d];
-            reduced[n++] = r;
-        }
-    }
-    if (n == 0) {
-        size[n] = 1;
-        reduced[n++] = true;
-    }
-    Layout l;
-    l.inner = size[n - 1];
-    l.inner_reduced = reduced[n - 1];
-    i64 stride[CYMX_MAX_NDIM + 1];
-    stride[n - 1] = 1;
-    for (int d = n - 2; d >= 0; --d) {
-        stride[d] = stride[d + 1] * size[d + 1];
-    }
-    for (int d = 0; d < n - 1; ++d) {
-        Dims &dims = reduced[d] ? l.reduced : l.kept;
-        dims.size[dims.n] = size[d];
-        dims.stride[dims.n++] = stride[d];
-    }
-    return l;
-}
-
-// Joins values pairwise as they come, as a binary counter carries.
-template <class R, class W> struct Pairwise {
-    W level[48];
-    u64 count = 0;
-    void add(W v) {
-        int i = 0;
-        for (u64 c = count++; c & 1; c >>= 1) {
-            v = R::join(level[i++], v);
-        }
-        level[i] = v;
-    }
-    W get() const {
-        W v = R::template start<W>();
-        int i = 0;
-        for (u64 c = count; c; c >>= 1, ++i) {
-            v = c & 1 ? R::join(level[i], v) : v;
-        }
-        return v;
-    }
-};
-
-// Joins n <= block_elements contiguous elements.
-template <class R, class T> Lane<T> reduce_block(const T *x, i64 n) {
-    using L = Lane<T>;
-    L lanes[n_lanes];
-    i64 i = 0;
-    if (n < n_lanes) {
-        L v = R::template start<L>();
-        for (; i < n; ++i) {
-            v = R::join(v, to_lane(x[i]));
-        }
-        return v;
-    }
-    for (i64 k = 0; k < n_lanes; ++k) {
-        lanes[k] = to_lane(x[k]);
-    }
-    for (i = n_lanes; i + n_lanes <= n; i += n_lanes) {
-        for (i64 k = 0; k < n_lanes; ++k) {
-            lanes[k] = R::join(lanes[k], to_lane(x[i + k]));
-        }
-    }
-    for (i64 k = 0; i + k < n; ++k) {
-        lanes[k] = R::join(lanes[k], to_lane(x[i + k]));
-    }
-    for (i64 width = n_lanes / 2; width; width /= 2) {
-        for (i64 k = 0; k < width; ++k) {
-            lanes[k] = R::join(lanes[k], lanes[k + width]);
-        }
-    }
-    return lanes[0];
-}
-
-// Joins each of n_rows short rows of n contiguous elements: rows side by side, since one row is one chain of dependent additions.
-template <class R, class T> void reduce_short_rows(const T *x, i64 n_rows, i64 n, T *y) {
-    using L = Lane<T>;
-    constexpr i64 width = 16;
-    for (i64 r = 0; r < n_rows; r += width) {
-        const i64 count = n_rows - r < width ? n_rows - r : width;
-        L joined[width];
-        for (i64 k = 0; k < width; ++k) {
-            joined[k] = R::template start<L>();
-        }
-        if (count == width) {
-            for (i64 i = 0; i < n; ++i) {
-                for (i64 k = 0; k < width; ++k) {
-                    joined[k] = R::join(joined[k], to_lane(x[(r + k) * n + i]));
-                }
-            }
-        } else {
-            for (i64 k = 0; k < count; ++k) {
-                joined[k] = reduce_block<R>(x + (r + k) * n, n);
-            }
-        }
-        for (i64 k = 0; k < count; ++k) {
-            y[r + k] = Stored<T>::of((Total<T>)joined[k]);
-        }
-    }
-}
-
-// How many pieces each of n_tasks reductions of n elements is cut into: by the shape alone.
-i64 piece_count(i64 n_tasks, i64 n) {
-    i64 pieces = n / piece_elements < max_pieces ? n / piece_elements : max_pieces;
-    return n_tasks >= 16 || pieces < 2 ? 1 : pieces;
-}
+constexpr i64 block_elements = 1024, n_columns = 256, column_rows = 16;
 
 // The innermost dimension is reduced: each output joins runs of contiguous elements.
 template <class R, class T> int reduce_runs(const cymx_args *args, const Layout &l, const T *x, T *y) {
@@ -171,7 +22,7 @@ template <class R, class T> int reduce_runs(const cymx_args *args, const Layout 
         const i64 n_rows = l.kept.count(), strip = 1024;
         for_tasks((n_rows + strip - 1) / strip, n_rows * l.inner > parallel_elements, [&](i64 task) {
             i64 start = task * strip, left = n_rows - start;
-            reduce_short_rows<R>(x + start * l.inner, left < strip ? left : strip, l.inner, y + start);
+            reduce_short_rows<R>(x + start * l.inner, left < strip ? left : strip, l.inner, [&](i64 r, W v) { y[start + r] = Stored<T>::of(v); });
         });
         return CYMX_OK;
     }
@@ -309,7 +160,7 @@ template <class R> int reduce(const cymx_args *args) {
             }
             return int(CYMX_OK);
         }
-        const Layout l = merge_axes(x, mask);
+        const Layout l = merge_axes(x.ndim, x.shape, mask);
         return l.inner_reduced ? reduce_runs<R>(args, l, (const T *)x.data, out) : reduce_columns<R>(args, l, (const T *)x.data, out);
     });
 }

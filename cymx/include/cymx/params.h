@@ -19,6 +19,12 @@ struct map_header {
     i64 ndim, n_const, n_instr, n_store;
 };
 
+// map_reduce has the block of map and then
+//     mask                                              bit i: axis i of the iteration space is reduced in every reduced output
+//     n_store times {kind}                              what becomes of output k's register: a store_kind
+// A reduced output holds the kept axes in order; its register has the output's dtype, or is float32 where that has 16 bits.
+enum store_kind { STORE_PLAIN = 0, STORE_SUM = 1, STORE_PROD = 2, STORE_MAX = 3, STORE_MIN = 4 };
+
 // matmul: a (..., M, K) or its transpose, b (..., K, N) or its transpose -> c (..., M, N).  b's batch may be 1.
 struct matmul_params {
     i64 transpose_a, transpose_b;
