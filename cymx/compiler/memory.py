@@ -116,7 +116,7 @@ def _overwritten(step: Step, output: Entry, number: int, last_use, result: Memor
     """Return an input in the arena that this Map step may write `output` over: same bytes, same shape, read by nobody
     later.
     """
-    if not step.is_map:
+    if not step.is_program or output.node in step.tails:
         return None
     for e in step.inputs:
         source = stored(e)

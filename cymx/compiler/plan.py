@@ -19,6 +19,8 @@ from .memory import Memory
 FLOATING = ("float32", "float64")
 # Registers of the block runner hold 16-bit floats as float32.
 _REGISTER = {"float16": "float32", "bfloat16": "float32"}
+# What becomes of a map_reduce step's outputs, in the order of include/cymx/params.h.
+_STORE_KINDS = ("plain", "reduce_sum", "reduce_prod", "reduce_max", "reduce_min")
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,14 @@ def plan(
 
     rows, lines = [], [f"{name}: {type_}" for name, type_ in arrays]
     for number, (step, launch) in enumerate(zip(steps, launches)):
-        inputs = step.inputs if step.is_map else step.nodes[0].inputs
+        inputs = step.inputs if step.is_program else step.nodes[0].inputs
         in_shapes = (launch and launch.in_shapes) or [e.shape for e in inputs]
         out_shapes = (launch and launch.out_shapes) or [e.shape for e in step.outputs]
         ins = [(*place(e), s, e.dtype) for e, s in zip(inputs, in_shapes)]
         outs = [(*place(e), s, e.dtype) for e, s in zip(step.outputs, out_shapes)]
         if launch is None:
-            kernel, params, n_random, detail = "map", program(step), 0, _text_of(step)
+            kernel = "map_reduce" if step.tails else "map"
+            params, n_random, detail = program(step), 0, _text_of(step)
         else:
             kernel, params, n_random, detail = launch.kernel, launch.params, launch.n_random, []
         scratch = places.scratch.get(number)
@@ -101,8 +104,8 @@ def work(step: Step) -> int:
 
 
 def program(step: Step) -> bytes:
-    """Return the parameter block of the map kernel: what include/cymx/params.h describes."""
-    shape, strides = _collapsed(step)
+    """Return the parameter block of the map or map_reduce kernel: what include/cymx/params.h describes."""
+    shape, strides, mask = _collapsed(step)
     registers: dict[Any, int] = {e: i for i, e in enumerate(step.inputs)}
     types = {i: _REGISTER.get(e.dtype, e.dtype) for e, i in registers.items()}
     constants: list[tuple[Any, str]] = []
@@ -122,13 +125,15 @@ def program(step: Step) -> bytes:
                 constant(e.node.params.value, e.dtype)
         for value in node.op.constants(node.params, node.types[0].dtype):
             constant(value, node.types[0].dtype)
+
+    def value_of(e: Entry) -> int:
+        return constant(e.node.params.value, e.dtype) if e.node.op is CONSTANT else registers[e]
+
     code: list[tuple[int, ...]] = []
     n_fixed = len(step.inputs) + len(constants)
     for node in step.nodes:
         dtype = _REGISTER.get(node.types[0].dtype, node.types[0].dtype)
-        sources = [
-            constant(e.node.params.value, e.dtype) if e.node.op is CONSTANT else registers[e] for e in node.inputs
-        ]
+        sources = [value_of(e) for e in node.inputs]
         sources += [
             constant(value, node.types[0].dtype) for value in node.op.constants(node.params, node.types[0].dtype)
         ]
@@ -145,15 +150,20 @@ def program(step: Step) -> bytes:
         words += [_flag(dtype), _bits(value, dtype)]
     for instruction in code:
         words += instruction
-    words += [registers[e] for e in step.outputs]
+    n_plain = len(step.outputs) - len(step.tails)
+    words += [registers[e] for e in step.outputs[:n_plain]] + [value_of(n.inputs[0]) for n in step.tails]
+    if step.tails:
+        words += [mask, *(0,) * n_plain, *(_STORE_KINDS.index(n.op.row) for n in step.tails)]
     return struct.pack(f"={len(words)}q", *words)
 
 
-def _collapsed(step: Step) -> tuple[list[int], list[list[int]]]:
-    """Return the iteration space and each input's strides in it, with neighbouring axes joined where every input allows
-    it.
+def _collapsed(step: Step) -> tuple[list[int], list[list[int]], int]:
+    """Return the iteration space, each input's strides in it, and the mask of the axes that tails reduce.
+
+    Neighbouring axes are joined where every input allows it and both or neither are reduced.
     """
-    full = step.outputs[0].shape
+    full = step.nodes[-1].types[0].shape
+    reduced = {a for n in step.tails[:1] for a in n.op.reduced_axes(n.params, full)}
     rows = []
     for e in step.inputs:
         strides, stride = [], 1
@@ -163,14 +173,18 @@ def _collapsed(step: Step) -> tuple[list[int], list[list[int]]]:
         rows.append([0] * (len(full) - len(strides)) + strides[::-1])
     axes = [i for i, n in enumerate(full) if n != 1]
     joined: list[list[int]] = []  # [size, stride of each input]
+    kinds: list[bool] = []
     for i in axes:
         here = [full[i], *(row[i] for row in rows)]
-        if joined and all(outer == inner * full[i] for outer, inner in zip(joined[-1][1:], here[1:])):
+        alike = kinds and kinds[-1] == (i in reduced)
+        if alike and all(outer == inner * full[i] for outer, inner in zip(joined[-1][1:], here[1:])):
             here[0] *= joined[-1][0]
             joined[-1] = here
         else:
             joined.append(here)
-    return [j[0] for j in joined], [[j[k + 1] for j in joined] for k in range(len(rows))]
+            kinds.append(i in reduced)
+    mask = sum(1 << i for i, kind in enumerate(kinds) if kind)
+    return [j[0] for j in joined], [[j[k + 1] for j in joined] for k in range(len(rows))], mask
 
 
 def _flag(dtype: str) -> int:
@@ -191,6 +205,10 @@ def _text_of(step: Step) -> list[str]:
         names[Entry(node)] = f"r{number}"
         target = f" -> out{step.outputs.index(Entry(node))}" if Entry(node) in step.outputs else ""
         lines.append(f"    r{number} = {node.op.functor}({', '.join(operands)}) {node.types[0]}{target}")
+    for number, node in enumerate(step.tails, len(step.nodes)):
+        axes = list(node.op.reduced_axes(node.params, node.inputs[0].shape))
+        call = f"{node.op.row.removeprefix('reduce_')}{axes}({names[node.inputs[0]]})"
+        lines.append(f"    r{number} = {call} {node.types[0]} -> out{step.outputs.index(Entry(node))}")
     return lines
 
 

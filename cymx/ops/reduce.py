@@ -33,6 +33,11 @@ class Reduction(Kernel):
     exclude: bool = Param(False)
 
     @classmethod
+    def reduced_axes(cls, p, shape):
+        """Return the axes of data that are reduced."""
+        return normalize_axes(p.axis, len(shape), p.exclude)
+
+    @classmethod
     def launch(cls, p, ins, outs):
         return Launch(cls.row, (sum(1 << a for a in _axes(p, ins[0])),))
 

@@ -18,20 +18,30 @@ def root(entry):
     return entry
 
 
+def axes_of(reduction):
+    return reduction.op.reduced_axes(reduction.params, reduction.inputs[0].shape)
+
+
 def check(steps):
     """Assert that steps read only what earlier ones made, that forward ones stand alone, and that none is too large."""
     made, forward_ended = set(), False
-    every = {n for s in steps for n in s.nodes}
+    every = {n for s in steps for n in (*s.nodes, *s.tails)}
     for step in steps:
         forward_ended |= step.backward
-        assert step.backward == forward_ended and len({n.backward for n in step.nodes}) == 1
+        # A backward step may make a forward value again, but never the other way round.
+        assert step.backward == forward_ended >= any(n.backward for n in (*step.nodes, *step.tails))
+        assert all(n.backward == step.backward for n in (*(e.node for e in step.outputs), *step.tails))
         for e in step.inputs:
             source = root(e)
             assert source.node not in every or source in made, (step, e)
         made |= set(step.outputs)
         assert len(step.nodes) <= fuse.MAX_NODES and len(step.inputs) <= fuse.MAX_INPUTS
-        if step.is_map:
+        if step.is_program:
             assert len(step.outputs) <= fuse.MAX_OUTPUTS and len({n.types[0].shape for n in step.nodes}) == 1
+        assert len(step.tails) <= fuse.MAX_TAILS and len({axes_of(n) for n in step.tails}) <= 1
+        for n in step.tails:
+            assert n.inputs[0].shape == step.nodes[0].types[0].shape
+            assert n.inputs[0].node in step.nodes or n.inputs[0] in step.inputs
 
 
 def test_two_products_and_a_sum_are_one_step():
@@ -125,3 +135,68 @@ def test_many_outputs_of_one_value(monkeypatch):
     check(seen.steps)
     outputs = run(plan, {"x": np.zeros(3, "float32")})[0]
     np.testing.assert_array_equal(np.stack(outputs)[:, 0], np.arange(60))
+
+
+# ---- tails ----
+
+
+def test_sums_end_the_step_that_makes_what_they_read(monkeypatch):
+    seen = Seen(monkeypatch)
+    x = v("x")
+    y = mx.sym.broadcast_mul(x, v("w"))
+    plan = compiled(mx.sym.Group([mx.sym.sum(y, axis=1), mx.sym.sum(x, axis=1), y]), x=(4, 200), w=(1, 200))
+    check(seen.steps)
+    assert (
+        plan.dump()
+        == """arg:x: float32(4, 200)
+arg:w: float32(1, 200)
+out:0: float32(4)
+out:1: float32(4)
+out:2: float32(4, 200)
+step 0 forward map_reduce [sum 'sum1']: arg:x arg:w -> out:2 out:0 out:1
+    r0 = mul(in0, in1) float32(4, 200) -> out0
+    r1 = sum[1](r0) float32(4) -> out1
+    r2 = sum[1](in0) float32(4) -> out2
+arena: 0 bytes"""
+    )
+
+
+def test_what_needs_a_reduction_is_a_later_step(monkeypatch):
+    seen = Seen(monkeypatch)
+    x = v("x")
+    centred = mx.sym.broadcast_sub(x, mx.sym.mean(mx.sym.exp(x), axis=1, keepdims=True))
+    y = mx.sym.broadcast_div(centred, mx.sym.sum(mx.sym.square(centred), axis=1, keepdims=True))
+    plan = compiled(y, dtype="float64", x=(300, 200))
+    check(seen.steps)
+    # exp and its sum; the mean; the squares and their sum; the quotient, which centres x again.
+    assert [len(s.tails) for s in seen.steps] == [1, 0, 1, 0]
+    given = np.random.default_rng(0).uniform(-1, 1, (300, 200))
+    c = given - np.exp(given).mean(1, keepdims=True)
+    np.testing.assert_allclose(run(plan, {"x": given})[0][0], c / np.square(c).sum(1, keepdims=True), rtol=1e-10)
+
+
+def test_reductions_over_other_axes_are_steps_of_their_own(monkeypatch):
+    seen = Seen(monkeypatch)
+    y = mx.sym.exp(v("x"))
+    compiled(mx.sym.Group([mx.sym.sum(y, axis=0), mx.sym.max(y, axis=0), mx.sym.sum(y, axis=1)]), x=(300, 200))
+    check(seen.steps)
+    assert sorted(len(s.tails) for s in seen.steps) == [0, 2]
+
+
+def test_reductions_of_a_few_elements_at_a_time_stay_apart(monkeypatch):
+    seen = Seen(monkeypatch)
+    compiled(mx.sym.sum(mx.sym.exp(v("x")), axis=1), x=(1000, 3, 5))
+    assert len(seen.steps) == 2 and not any(s.tails for s in seen.steps)
+
+
+def test_training_reads_a_normalized_tensor_as_often_as_it_must(monkeypatch):
+    seen = Seen(monkeypatch)
+    for net, shape in ((mx.sym.BatchNorm(v("x"), name="n", fix_gamma=False), (8, 16, 20, 20)),):
+        names = net.list_arguments()
+        given = {"x": shape, **dict.fromkeys([*names[1:], *net.list_auxiliary_states()], (16,))}
+        compiled(net, True, dict.fromkeys(names, "write"), **given)
+        check(seen.steps)
+        passes = {False: 0, True: 0}
+        for step in seen.steps:
+            passes[step.backward] += sum(e.shape == shape for e in (*step.inputs, *step.outputs))
+        assert passes == {False: 4, True: 5}
