@@ -205,14 +205,40 @@ class LayerNorm(Composed):
         return [data, (data[axis],), (data[axis],)], [data, small, small][: len(outs)]
 
     def compose(p, x, gamma, beta):
-        axis = normalize_axis(p.axis, x.ndim)
-        back = tuple(n if i == axis else 1 for i, n in enumerate(x.shape))
-        mean = F.mean(x, axis=axis, keepdims=True)
-        centred = x - mean
-        std = F.sqrt(F.mean(F.square(centred), axis=axis, keepdims=True) + p.eps)
-        y = centred / std * reshape(gamma, back) + reshape(beta, back)
+        y, mean, std = F.layer_norm_train(x, gamma, beta, axis=normalize_axis(p.axis, x.ndim), eps=p.eps)
         # As in MXNet, no gradient passes through mean and std.
         return (y, F.BlockGrad(mean), F.BlockGrad(std)) if p.output_mean_var else y
+
+
+@op("_layer_norm_train")
+class LayerNormTrain(Composed):
+    """LayerNorm with mean and standard deviation as outputs that give no gradient.
+
+    data (..., C)   gamma, beta (C,)   -> output (data's shape), mean, std (..., 1).   Its own gradient reads data fewer
+    times than that of its body.
+    """
+
+    inputs, outputs, dtype = ("data", "gamma", "beta"), ("output", "mean", "std"), same(FLOATS)
+    eps: float = Param(1e-5)
+    axis: int = Param(-1)
+
+    def shape(p, ins, outs):
+        small = tuple(1 if i == p.axis else n for i, n in enumerate(ins[0]))
+        return list(ins), [ins[0], small, small]
+
+    def compose(p, x, gamma, beta):
+        mean = F.mean(x, axis=p.axis, keepdims=True)
+        std = F.sqrt(F.mean(F.square(x - mean), axis=p.axis, keepdims=True) + p.eps)
+        back = _along(x, p.axis)
+        return (x - mean) * F.reciprocal(std) * reshape(gamma, back) + reshape(beta, back), mean, std
+
+    def grad(p, dy, dmean, dstd, x, gamma, beta, y, mean, std):
+        others, n = tuple(i for i in range(x.ndim) if i != p.axis), max(1, x.shape[p.axis])
+        rate, centred, scaled = F.reciprocal(std), x - mean, dy * reshape(gamma, _along(x, p.axis))
+        total = F.sum(scaled, axis=p.axis, keepdims=True)
+        moment = F.sum(scaled * centred, axis=p.axis, keepdims=True)
+        dx = (scaled - total * (1 / n) - centred * (moment * F.square(rate) * (1 / n))) * rate
+        return dx, F.sum(dy * (centred * rate), axis=others), F.sum(dy, axis=others)
 
 
 @op("L2Normalization")
