@@ -172,7 +172,8 @@ def _write_updates(graph: Graph, steps: list[Step], outside: dict[Entry, int]) -
     for v, entry in graph.updates.items():
         made = number[stored(entry)]
         readers = [i for i, step in enumerate(steps) if any(stored(e) == Entry(v) for e in step.inputs)]
-        in_place = steps[made].is_map and all(
+        element_by_element = steps[made].is_program and stored(entry).node not in steps[made].tails
+        in_place = element_by_element and all(
             e.shape == entry.shape for e in steps[made].inputs if stored(e) == Entry(v)
         )
         if all(i < made or (i == made and in_place) for i in readers):
