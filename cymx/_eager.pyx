@@ -1,3 +1,4 @@
+# cython: c_api_binop_methods=True
 """Arithmetic of arrays of one shape, and of arrays and numbers, with no Python frame between the operator and the
 kernel.
 
@@ -6,6 +7,7 @@ beside a floating array) runs here
 as a program of one functor; the rest goes to the functions that `ndarray` puts into `general`.  Called by: ndarray.
 """
 
+cimport cython
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memset
@@ -32,7 +34,7 @@ cdef extern from "Python.h":
 cdef int64_t SMALL = 131072
 
 # What `ndarray` answers with where the fast way does not apply: name -> function(lhs, rhs), name_in_place ->
-# function(self, other), "put" -> function(self, key, value), "copyto" -> function(self, other).
+# function(self, other), "get" and "put" for self[key], "copyto" -> function(self, other).
 general = {}
 
 cdef tuple NO_ARGUMENTS = ()
@@ -220,8 +222,16 @@ cdef inline bint in_step(Array x, Array y) noexcept:
     return x.t.data == y.t.data or x.ptr != y.ptr
 
 
+# Binary methods take their operands in either order (see the directive above), so that Python subclasses inherit the
+# slots themselves and no lookup of a method stands between.
+@cython.no_gc
 cdef class EagerArray(Array):
     """An Array with Python's arithmetic and comparisons."""
+
+    def __getitem__(self, key):
+        if type(key) is slice and key.start is None and key.stop is None and key.step is None and self.t.ndim:
+            return self.view(self.cached_shape)
+        return general["get"](self, key)
 
     def __setitem__(self, key, value):
         if type(key) is slice and key.start is None and key.stop is None and key.step is None and self.assign(value):
@@ -247,56 +257,38 @@ cdef class EagerArray(Array):
             launch(IDENTITY, <Array>other, None, NULL, False, self)
         return True
 
-    def __add__(self, other):
-        return compute(ADD, self, other)
-
-    def __radd__(self, other):
-        return compute(ADD, other, self)
+    def __add__(lhs, rhs):
+        return compute(ADD, lhs, rhs)
 
     def __iadd__(self, other):
         return in_place(ADD, self, other)
 
-    def __sub__(self, other):
-        return compute(SUB, self, other)
-
-    def __rsub__(self, other):
-        return compute(SUB, other, self)
+    def __sub__(lhs, rhs):
+        return compute(SUB, lhs, rhs)
 
     def __isub__(self, other):
         return in_place(SUB, self, other)
 
-    def __mul__(self, other):
-        return compute(MUL, self, other)
-
-    def __rmul__(self, other):
-        return compute(MUL, other, self)
+    def __mul__(lhs, rhs):
+        return compute(MUL, lhs, rhs)
 
     def __imul__(self, other):
         return in_place(MUL, self, other)
 
-    def __truediv__(self, other):
-        return compute(DIV, self, other)
-
-    def __rtruediv__(self, other):
-        return compute(DIV, other, self)
+    def __truediv__(lhs, rhs):
+        return compute(DIV, lhs, rhs)
 
     def __itruediv__(self, other):
         return in_place(DIV, self, other)
 
-    def __mod__(self, other):
-        return compute(MOD, self, other)
-
-    def __rmod__(self, other):
-        return compute(MOD, other, self)
+    def __mod__(lhs, rhs):
+        return compute(MOD, lhs, rhs)
 
     def __imod__(self, other):
         return in_place(MOD, self, other)
 
-    def __pow__(self, other, modulo):
-        return compute(POWER, self, other)
-
-    def __rpow__(self, other, modulo):
-        return compute(POWER, other, self)
+    def __pow__(lhs, rhs, modulo):
+        return compute(POWER, lhs, rhs)
 
     def __eq__(self, other):
         return compute(EQUAL, self, other)

@@ -131,7 +131,6 @@ class NDArray(EagerArray):
             raise ArgumentError(f"an array of {np.dtype(dtype)} cannot share the memory of {self.dtype_name}")
         return values.astype(dtype)
 
-    __getitem__ = indexing.get
 
     # ---- copies ----
 
@@ -265,6 +264,7 @@ def _copyto(self: NDArray, other: Any) -> Any:
 
 
 general["copyto"] = _copyto
+general["get"] = indexing.get
 general["put"] = indexing.put
 
 
