@@ -19,9 +19,9 @@ constexpr i64 max_tails = 8, short_run = 256;
 struct TailOps {
     void (*start)(u64 *cells, i64 n);
     void (*join)(const u64 *x, u64 *cells, i64 n);
-    void (*add)(const void *x, u64 *cells, i64 n);                   // element by element
-    void (*add_runs)(const void *x, i64 n_runs, i64 n, u64 *cells);  // each run of n elements to its cell
-    void (*add_block)(const void *x, i64 n, void *joined);           // all elements, to a Pairwise
+    void (*add)(const void *x, u64 *cells, i64 n);                  // element by element
+    void (*add_runs)(const void *x, i64 n_runs, i64 n, u64 *cells); // each run of n elements to its cell
+    void (*add_block)(const void *x, i64 n, void *joined);          // all elements, to a Pairwise
     void (*finish)(const void *joined, u64 *cell);
     bool has_empty;
 };
@@ -61,9 +61,9 @@ template <class R, class T> struct TailOf {
 
 #define CYMX_TAIL(R, T, flag) \
     {TailOf<R, T>::start, TailOf<R, T>::join, TailOf<R, T>::add, TailOf<R, T>::add_runs, TailOf<R, T>::add_block, TailOf<R, T>::finish, R::has_empty}
-#define CYMX_TAILS(R)                                                                                                                           \
-    {CYMX_TAIL(R, float, 0), CYMX_TAIL(R, double, 1), {}, CYMX_TAIL(R, u8, 3), CYMX_TAIL(R, i32, 4), CYMX_TAIL(R, i8, 5), CYMX_TAIL(R, i64, 6), \
-     CYMX_TAIL(R, bool, 7)}
+#define CYMX_TAILS(R)                                                                                                     \
+    {CYMX_TAIL(R, float, 0), CYMX_TAIL(R, double, 1), {}, CYMX_TAIL(R, u8, 3), CYMX_TAIL(R, i32, 4), CYMX_TAIL(R, i8, 5), \
+     CYMX_TAIL(R, i64, 6),   CYMX_TAIL(R, bool, 7)}
 const TailOps tail_ops[][n_types] = {CYMX_TAILS(reducer::sum), CYMX_TAILS(reducer::prod), CYMX_TAILS(reducer::max), CYMX_TAILS(reducer::min)};
 
 struct Tail {
