@@ -7,11 +7,10 @@ from ._params import Axes, OptionalShape, Param, Shape
 from ._shapes import ALL, known, normalize_axes, normalize_axis, same
 
 
-@op("_slice_strided")
-class SliceStrided(Kernel):
-    """out[i] = data[begin + i step] on every axis.   data (d0, ...) -> output `size`."""
+class Strided(Kernel):
+    """The base of the two kernels that move elements to or from every step-th place."""
 
-    dtype = same(ALL)
+    dtype, row = same(ALL), ""
     begin: Shape = Param()
     step: Shape = Param()
     size: Shape = Param()
@@ -19,29 +18,27 @@ class SliceStrided(Kernel):
     def shape(p, ins, outs):
         return ins, [p.size]
 
-    def launch(p, ins, outs):
+    @classmethod
+    def launch(cls, p, ins, outs):
         pad = 8 - len(p.begin)
-        return Launch("slice", (*p.begin, *(0,) * pad, *p.step, *(1,) * pad))
+        return Launch(cls.row, (*p.begin, *(0,) * pad, *p.step, *(1,) * pad))
+
+
+@op("_slice_strided")
+class SliceStrided(Strided):
+    """out[i] = data[begin + i step] on every axis.   data (d0, ...) -> output `size`."""
+
+    row = "slice"
 
     def grad(p, dy, x, y):
         return (F.slice_scatter(dy, begin=p.begin, step=p.step, size=x.shape),)
 
 
 @op("_slice_scatter")
-class SliceScatter(Kernel):
+class SliceScatter(Strided):
     """out = 0, but out[begin + i step] = data[i].   data (d0, ...) -> output `size`."""
 
-    dtype = same(ALL)
-    begin: Shape = Param()
-    step: Shape = Param()
-    size: Shape = Param()
-
-    def shape(p, ins, outs):
-        return ins, [p.size]
-
-    def launch(p, ins, outs):
-        pad = 8 - len(p.begin)
-        return Launch("slice_scatter", (*p.begin, *(0,) * pad, *p.step, *(1,) * pad))
+    row = "slice_scatter"
 
     def grad(p, dy, x, y):
         return (F.slice_strided(dy, begin=p.begin, step=p.step, size=x.shape),)
