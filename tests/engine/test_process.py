@@ -37,7 +37,8 @@ def fork(check):
 def run(script):
     """Run a script; return what it printed."""
     done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + textwrap.dedent(script)],
+        # Since 3.12 Python itself warns of every fork beside threads, which is what these tests are about.
+        [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", PRELUDE + textwrap.dedent(script)],
         capture_output=True,
         text=True,
         timeout=60,
