@@ -1,0 +1,22 @@
+// What every kernel stands on: indices of threads, vectors of 16 bytes, joins across a warp and a block, dynamic shared memory.
+// Read by NVRTC, and by g++ together with the emulator's header, which brings the words of CUDA itself.
+#pragma once
+#include "half.h"
+#include "prelude.h"
+
+#ifdef __CUDACC_RTC__
+// Dynamic shared memory as an array of T; one a kernel.
+#define CYMX_DYNAMIC_SHARED(T, name)                  \
+    extern __shared__ unsigned char cymx_dynamic_[]; \
+    T *name = reinterpret_cast<T *>(cymx_dynamic_)
+#endif
+
+namespace cymx {
+
+constexpr u32 full_warp = 0xffffffffu;
+
+// The number of this thread in a one-dimensional grid, and that of all threads: a grid-stride loop's start and step.
+__device__ __forceinline__ i64 first_index() { return (i64)blockIdx.x * blockDim.x + threadIdx.x; }
+__device__ __forceinline__ i64 index_step() { return (i64)gridDim.x * blockDim.x; }
+
+} // namespace cymx
