@@ -1,9 +1,9 @@
 """cymx: the programming model of MXNet 1.9.1 for today's Python.
 
-    import cymx as mx
+import cymx as mx
 
-    net = mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=10, name="fc")
-    executor = net.simple_bind(mx.cpu(), data=(2, 4))
+net = mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=10, name="fc")
+executor = net.simple_bind(mx.cpu(), data=(2, 4))
 """
 
 from . import (

@@ -1,8 +1,8 @@
-# What other extensions cimport: the form of a kernel, and the kernel that runs programs of functors.
+# What other extensions cimport: the form of a kernel, the kernel that runs programs of functors, and the base of plans.
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from cymx._array cimport cymx_tensor
-from cymx._engine cimport cymx_error
+from cymx._engine cimport cymx_buffer, cymx_error, cymx_task
 
 
 cdef extern from "cymx.h" nogil:
@@ -22,3 +22,16 @@ cdef extern from "cymx.h" nogil:
 
 # The "map" kernel of the instruction set in use.
 cdef cymx_kernel map_kernel() noexcept nogil
+
+cdef class Parts:
+    cdef readonly int32_t n_arrays, n_steps, split
+    cdef int32_t n_reads[3]
+    cdef int32_t n_writes[3]
+    cdef int32_t *reads[3]
+    cdef int32_t *writes[3]
+
+    cdef index(self, int part, steps)
+    cdef int first(self, int part) noexcept nogil
+    cdef int last(self, int part) noexcept nogil
+    cdef int check(self, list arrays) except -1
+    cdef void claim(self, int part, cymx_buffer **buffers, cymx_task *task, cymx_buffer **room) noexcept nogil

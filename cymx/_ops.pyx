@@ -189,8 +189,70 @@ cdef int fill_tensor(cymx_tensor *tensor, shape, dtype) except -1:
     return 0
 
 
+cdef class Parts:
+    """The parts of a plan - the whole (0), forward (1), backward (2) - and the slots that each reads and writes.
+
+    The base of what runs a plan on a device.
+    """
+
+    def __cinit__(self, steps, int32_t n_arrays, int32_t split, *args):
+        cdef int part
+        self.n_arrays, self.n_steps, self.split = n_arrays, len(steps), split
+        for part, chosen in enumerate((steps, steps[:split], steps[split:])):
+            self.index(part, chosen)
+
+    def __dealloc__(self):
+        cdef int part
+        for part in range(3):
+            free(self.reads[part])
+            free(self.writes[part])
+
+    cdef index(self, int part, steps):
+        # The arena has a variable too: it keeps two runs of one plan from meeting in it.
+        reads = sorted({operand[0] for step in steps for operand in step[2]})
+        writes = sorted({operand[0] for step in steps for operand in step[3]} | {self.n_arrays})
+        self.n_reads[part], self.n_writes[part] = len(reads), len(writes)
+        self.reads[part] = <int32_t *>malloc(sizeof(int32_t) * (len(reads) + 1))
+        self.writes[part] = <int32_t *>malloc(sizeof(int32_t) * (len(writes) + 1))
+        for i, slot in enumerate(reads):
+            self.reads[part][i] = slot
+        for i, slot in enumerate(writes):
+            self.writes[part][i] = slot
+
+    cdef int first(self, int part) noexcept nogil:
+        """Return the number of a part's first step."""
+        return self.split if part == 2 else 0
+
+    cdef int last(self, int part) noexcept nogil:
+        """Return the number of the step behind a part's last."""
+        return self.split if part == 1 else self.n_steps
+
+    cdef int check(self, list arrays) except -1:
+        if len(arrays) != self.n_arrays:
+            raise MXNetError(f"a plan of {self.n_arrays} arrays was run with {len(arrays)}")
+        return 0
+
+    cdef void claim(self, int part, cymx_buffer **buffers, cymx_task *task, cymx_buffer **room) noexcept nogil:
+        """Name the buffers that a part reads and writes in the task.
+
+        buffers: one for each slot, null where there is none.   room: for 2 * (n_arrays + 2) of them.
+        """
+        cdef int32_t i
+        cdef cymx_buffer **writes = room + self.n_arrays + 2
+        task.n_reads = task.n_writes = 0
+        for i in range(self.n_reads[part]):
+            if buffers[self.reads[part][i]] is not NULL:
+                room[task.n_reads] = buffers[self.reads[part][i]]
+                task.n_reads += 1
+        for i in range(self.n_writes[part]):
+            if buffers[self.writes[part][i]] is not NULL:
+                writes[task.n_writes] = buffers[self.writes[part][i]]
+                task.n_writes += 1
+        task.reads, task.writes = room, writes
+
+
 @cython.final
-cdef class Plan:
+cdef class Plan(Parts):
     """Compiled steps on numbered slots: bound arrays first, the arena last.  Immutable; may be run by many threads.
 
     steps: (kernel, label, inputs, outputs, params, scratch offset or None, n_random, work) with operands (slot, offset
@@ -201,16 +263,10 @@ cdef class Plan:
     """
 
     cdef cymx_plan *ptr
-    cdef readonly int32_t n_arrays, n_steps, split
-    cdef int64_t work[3]  # of the whole, the forward and the backward steps
-    cdef int32_t n_reads[3]
-    cdef int32_t n_writes[3]
-    cdef int32_t *reads[3]
-    cdef int32_t *writes[3]
+    cdef int64_t work[3]  # of each part
 
     def __init__(self, steps, int32_t n_arrays, int32_t split, kept=None):
         cdef int part
-        self.n_arrays, self.n_steps, self.split = n_arrays, len(steps), split
         self.ptr = cymx_plan_new(n_arrays + 1)
         for number, step in enumerate(steps):
             kernel, label, inputs, outputs, params, scratch, n_random, _ = step
@@ -220,15 +276,10 @@ cdef class Plan:
                 self.keep(slots, seen_offset)
         for part, chosen in enumerate((steps, steps[:split], steps[split:])):
             self.work[part] = sum(step[7] for step in chosen)
-            self.index(part, chosen)
 
     def __dealloc__(self):
-        cdef int part
         if self.ptr is not NULL:
             cymx_plan_release(self.ptr)
-        for part in range(3):
-            free(self.reads[part])
-            free(self.writes[part])
 
     cdef add(self, kernel, label, inputs, outputs, params, scratch, n_random):
         cdef int n = len(inputs) + len(outputs)
@@ -258,19 +309,6 @@ cdef class Plan:
         cymx_plan_keep(self.ptr, slots, len(sources), seen_offset)
         free(slots)
 
-    cdef index(self, int part, steps):
-        """Note which slots a part of the steps reads and writes."""
-        # The arena has a variable too: it keeps two runs of one plan from meeting in it.
-        reads = sorted({operand[0] for step in steps for operand in step[2]})
-        writes = sorted({operand[0] for step in steps for operand in step[3]} | {self.n_arrays})
-        self.n_reads[part], self.n_writes[part] = len(reads), len(writes)
-        self.reads[part] = <int32_t *>malloc(sizeof(int32_t) * (len(reads) + 1))
-        self.writes[part] = <int32_t *>malloc(sizeof(int32_t) * (len(writes) + 1))
-        for i, slot in enumerate(reads):
-            self.reads[part][i] = slot
-        for i, slot in enumerate(writes):
-            self.writes[part][i] = slot
-
     def run(self, list arrays, Buffer arena, int part=0):
         """Push a run of all steps (part 0), the forward (1) or the backward ones (2).
 
@@ -285,16 +323,13 @@ cdef class Plan:
         cdef cymx_buffer **owners
         cdef cymx_buffer *few[64]
         cdef cymx_buffer **buffers = few
-        cdef cymx_buffer **reads
-        cdef cymx_buffer **writes
         cdef cymx_task task
         cdef cymx_error err
         cdef Array array
         cdef cymx_buffer *first
         cdef uint64_t n_random
         cdef int code
-        if len(arrays) != n:
-            raise MXNetError(f"a plan of {n} arrays was run with {len(arrays)}")
+        self.check(arrays)
         arg = <RunTask *>malloc(size)
         if 3 * (n + 2) > 64:
             buffers = <cymx_buffer **>malloc(sizeof(cymx_buffer *) * 3 * (n + 2))
@@ -314,20 +349,10 @@ cdef class Plan:
             buffers[n] = arena.ptr
         first = buffers[0]
         arg.plan, arg.n_slots = self.ptr, n + 1
-        arg.start = self.split if part == 2 else 0
-        arg.stop = self.split if part == 1 else self.n_steps
+        arg.start, arg.stop = self.first(part), self.last(part)
         memset(&task, 0, sizeof(task))
-        reads, writes = buffers + n + 2, buffers + 2 * (n + 2)
-        for i in range(self.n_reads[part]):
-            if buffers[self.reads[part][i]] is not NULL:
-                reads[task.n_reads] = buffers[self.reads[part][i]]
-                task.n_reads += 1
-        for i in range(self.n_writes[part]):
-            if buffers[self.writes[part][i]] is not NULL:
-                writes[task.n_writes] = buffers[self.writes[part][i]]
-                task.n_writes += 1
+        self.claim(part, buffers, &task, buffers + n + 2)
         task.run, task.drop, task.arg = run_plan, drop_plan, arg
-        task.reads, task.writes = reads, writes
         task.device_type, task.device_id = first.device_type, first.device_id
         task.label = b""
         task.flags = CYMX_TASK_SMALL if self.work[part] <= SMALL_WORK else 0

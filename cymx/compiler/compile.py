@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from ..base import Context, cpu
 from ..ir import Entry, Graph, Node, Type, rewrite
 from ..ops._build import F, Value, scope, variable
-from ..ops._def import Kernel, Map
+from ..ops._def import Kernel, Launch, Map
+from .backend import backend_of
 from .channels_last import channels_last
 from .fold import fold
 from .fuse import CONSTANT, Step, fuse, stored
@@ -16,7 +17,7 @@ from .layout import layout
 from .lower import lower
 from .memory import memory
 from .place import place
-from .plan import Plan, plan
+from .plan import Plan, operands, plan, program
 from .simplify import simplify
 
 
@@ -55,7 +56,7 @@ def compile_graph(
     Slots are named arg:NAME (every variable), out:K, head:K (gradient that flows into output K) and grad:NAME.  Raises
     MXNetError.
     """
-    place(graph, context or cpu(0), groups)
+    backend = backend_of(place(graph, context or cpu(0), groups))
     typed = lower(graph, types, train)
     if in_place:
         by_name = {n.name: n for n in typed.nodes() if n.op is None}
@@ -70,12 +71,12 @@ def compile_graph(
         targets += [f"grad:{name}" for name, req in grad_req.items() if req == "write"]
     if options.simplify:
         typed = simplify(typed)
-    typed = channels_last(layout(typed), options.channels_last)
-    own_arena = own_arena and not train
+    typed = channels_last(layout(typed), options.channels_last if backend.reorders else False)
+    keeps = own_arena and not train and backend.reorders
     if not train:
-        typed = fold(typed, options.fold, own_arena)
+        typed = fold(typed, options.fold, keeps)
     typed = _own_outputs(typed, n_out)
-    kept = kept_nodes(typed) if own_arena else set()
+    kept = kept_nodes(typed) if keeps else set()
     steps = keep(fuse(typed, options.fuse, kept), kept)
     variables = [n for n in typed.nodes() if n.op is None]
     variables = list(dict.fromkeys([*_in_order(graph, typed), *variables, *(h.node for h in heads if h is not None)]))
@@ -86,10 +87,9 @@ def compile_graph(
         arrays.append((name, entry.type))
     steps = _write_updates(typed, steps, outside)
     launches = [_launch(step) for step in steps]
-    places = memory(
-        steps, outside, [launch.scratch_bytes if launch else 0 for launch in launches], options.share_memory
-    )
-    return plan(steps, places, launches, arrays, outside)
+    works = [backend.prepare(launch, *operands(step, launch)) for step, launch in zip(steps, launches)]
+    places = memory(steps, outside, [work.scratch_bytes for work in works], options.share_memory)
+    return plan(steps, places, launches, works, arrays, outside, backend, own_arena)
 
 
 def _in_order(graph: Graph, typed: Graph) -> list[Node]:
@@ -187,10 +187,10 @@ def _write_updates(graph: Graph, steps: list[Step], outside: dict[Entry, int]) -
     return forward + [s for s in (*steps, *copies) if s.backward]
 
 
-def _launch(step: Step):
-    """Return the Launch of a Kernel operator's step, or None for a Map step."""
+def _launch(step: Step) -> Launch:
+    """Return how a step fills its kernel."""
     node = step.nodes[0]
     if issubclass(node.op, Map):
-        return None
+        return Launch("map_reduce" if step.tails else "map", program(step))
     assert issubclass(node.op, Kernel), node
     return node.op.launch(node.params, [e.type for e in node.inputs], list(node.types))

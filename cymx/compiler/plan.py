@@ -11,8 +11,11 @@ from typing import Any
 
 from .. import _ops  # type: ignore[attr-defined]
 from ..base import ITEM_BYTES
+from ..gpu.recipe import Tensor
 from ..ir import Entry, Type
+from ..ops._def import Launch
 from ..ops._shapes import n_elements
+from .backend import Backend
 from .fuse import CONSTANT, Step, stored
 from .memory import Memory
 
@@ -50,13 +53,18 @@ class Plan:
 def plan(
     steps: Sequence[Step],
     places: Memory,
-    launches: Sequence[Any],
+    launches: Sequence[Launch],
+    works: Sequence[Any],
     arrays: Sequence[tuple[str, Type]],
     outside: Mapping[Entry, int],
+    backend: Backend,
+    replays: bool,
 ) -> Plan:
     """Return the plan of placed steps.
 
-    launches: for each step the Launch of its Kernel operator, or None for a Map step.   outside: stored entry -> slot.
+    launches: for each step how it fills its kernel.   works: what the backend made of it.
+    outside: stored entry -> slot.   backend: where it runs.
+    replays: whether it will run many times on the same arrays.
     """
     arena = len(arrays)
 
@@ -66,33 +74,36 @@ def plan(
 
     rows, lines = [], [f"{name}: {type_}" for name, type_ in arrays]
     for number, (step, launch) in enumerate(zip(steps, launches)):
+        types = operands(step, launch)
         inputs = step.inputs if step.is_program else step.nodes[0].inputs
-        in_shapes = (launch and launch.in_shapes) or [e.shape for e in inputs]
-        out_shapes = (launch and launch.out_shapes) or [e.shape for e in step.outputs]
-        ins = [(*place(e), s, e.dtype) for e, s in zip(inputs, in_shapes)]
-        outs = [(*place(e), s, e.dtype) for e, s in zip(step.outputs, out_shapes)]
-        if launch is None:
-            kernel = "map_reduce" if step.tails else "map"
-            params, n_random, detail = program(step), 0, _text_of(step)
-        else:
-            kernel, params, n_random, detail = launch.kernel, launch.params, launch.n_random, []
+        ins = [(*place(e), *t) for e, t in zip(inputs, types[0])]
+        outs = [(*place(e), *t) for e, t in zip(step.outputs, types[1])]
         scratch = places.scratch.get(number)
-        rows.append((kernel, step.label, ins, outs, params, scratch, n_random, work(step)))
+        rows.append((launch.kernel, step.label, ins, outs, launch.params, scratch, launch.n_random, work(step)))
         wheres = " ".join(_where(p, arrays) for p in ins), " ".join(_where(p, arrays) for p in outs)
         lines.append(
-            f"step {number} {'backward' if step.backward else 'forward'} {kernel} [{step.label}]: "
+            f"step {number} {'backward' if step.backward else 'forward'} {launch.kernel} [{step.label}]: "
             f"{wheres[0]} -> {wheres[1]}{' kept' if step.sources else ''}"
         )
-        lines += detail
+        lines += _text_of(step) if step.is_program else []
     lines.append(f"arena: {places.arena_bytes} bytes")
     n_forward = sum(not step.backward for step in steps)
     kept = {i: ([outside[e] for e in steps[i].sources], offset) for i, offset in places.seen.items()}
-    runner = _ops.Plan(rows, len(arrays), n_forward, kept)
+    runner = backend.runner(rows, works, len(arrays), n_forward, kept, replays)
     overwritable: frozenset[int] = frozenset()
     if len(steps) == 1 and steps[0].is_map:
         overwritable = frozenset(outside[stored(e)] for e in steps[0].inputs if e.shape == steps[0].outputs[0].shape)
     text = "\n".join(lines)
     return Plan(tuple(arrays), places.arena_bytes, places.seen_bytes, n_forward, runner, text, overwritable)
+
+
+def operands(step: Step, launch: Launch) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the types of the inputs and outputs, as the kernel sees them."""
+    inputs = step.inputs if step.is_program else step.nodes[0].inputs
+    in_shapes = launch.in_shapes or [e.shape for e in inputs]
+    out_shapes = launch.out_shapes or [e.shape for e in step.outputs]
+    ins = [Tensor(s, e.dtype) for e, s in zip(inputs, in_shapes)]
+    return ins, [Tensor(s, e.dtype) for e, s in zip(step.outputs, out_shapes)]
 
 
 def work(step: Step) -> int:

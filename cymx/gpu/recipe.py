@@ -60,7 +60,7 @@ class Out:
 
 @dataclass(frozen=True)
 class Scratch:
-    """An address `offset` bytes into the step's scratch, which is 256-byte aligned and holds anything at first."""
+    """An address `offset` bytes into the step's scratch, which is 64-byte aligned and holds anything at first."""
 
     offset: int = 0
 
@@ -143,3 +143,10 @@ def f32(value: float) -> bytes:
 def ceil_div(n: int, d: int) -> int:
     """Return n / d, rounded up."""
     return -(-n // d)
+
+
+def as_bytes(value: Any) -> bytes:
+    """Return a value argument as the kernel takes it: int as i64, float as double, bytes as they are."""
+    if isinstance(value, bytes):
+        return value
+    return struct.pack("=d" if isinstance(value, float) else "=q", value)

@@ -20,6 +20,7 @@ from ..ops._def import Op
 from ._host import scalar_like
 
 CACHE_SIZE = 4096
+GPU = Context.devstr2type["gpu"]
 
 _IDENTITY, _CAST = find("identity"), find("Cast")
 
@@ -88,17 +89,18 @@ def invoke(
     """
     device = _device(op, inputs, ctx)
     train = op.uses_mode and is_training()
+    place = device if device[0] == GPU else None  # all CPU contexts share their plans
     types = tuple([(x.shape, x.dtype_name) for x in inputs])
     try:
         # Numbers as text: 0.0 and -0.0 are equal, but do not mean the same.
         fixed = tuple([(k, repr(v) if type(v) is float else v) for k, v in settings.items() if k not in op.varying])
-        key: tuple = (op, fixed, types, train)
+        key: tuple = (op, fixed, types, train, place)
         call = _calls.get(key)
     except TypeError:  # a list among the settings
-        key = (op, repr(sorted(op.parse(dict(settings)).given.items())), types, train)
+        key = (op, repr(sorted(op.parse(dict(settings)).given.items())), types, train, place)
         call = _calls.get(key)
     if call is None:
-        call = _compile(op, op.parse(dict(settings)), types, train)
+        call = _compile(op, op.parse(dict(settings)), types, train, _context(device))
         with _lock:
             _calls[key] = call
             if len(_calls) > CACHE_SIZE:
@@ -153,10 +155,10 @@ def update_in_place(op: type[Op], rows: Sequence[Sequence[Array]], settings: Seq
     device = _device(op, [x for row in rows for x in row], None)
     types = tuple([(x.shape, x.dtype_name) for row in rows for x in row])
     fixed = tuple([tuple([(k, v) for k, v in s.items() if k not in op.varying]) for s in settings])
-    key = (op, fixed, types)
+    key = (op, fixed, types, device if device[0] == GPU else None)
     compiled = _updates.get(key)
     if compiled is None:
-        compiled = _compile_updates(op, rows, settings)
+        compiled = _compile_updates(op, rows, settings, _context(device))
         with _lock:
             _updates[key] = compiled
             if len(_updates) > CACHE_SIZE:
@@ -178,7 +180,7 @@ def scalar_of(cls: type[Array], dtype: str, device: tuple[int, int], number: flo
 
 
 def _compile_updates(
-    op: type[Op], rows: Sequence[Sequence[Array]], settings: Sequence[Mapping[str, Any]]
+    op: type[Op], rows: Sequence[Sequence[Array]], settings: Sequence[Mapping[str, Any]], context: Context
 ) -> tuple[Plan, list[int]]:
     outputs, in_place = [], []
     types: dict[str, Type] = {}
@@ -193,7 +195,7 @@ def _compile_updates(
         inputs = tuple(Entry(Node(None, name)) for name in names)
         outputs.append(Entry(Node(op, names[0], inputs, op.parse(dict(given)))))
         in_place.append(names[0])
-    plan = compile_graph(Graph(tuple(outputs)), types, in_place=in_place)
+    plan = compile_graph(Graph(tuple(outputs)), types, context=context, in_place=in_place)
     order = {f"arg:{name}": i for i, name in enumerate(types)}
     return plan, [order[name] for name, _ in plan.arrays]
 
@@ -217,12 +219,16 @@ def _device(op: type[Op], inputs: Sequence[Array], ctx: Context | None) -> tuple
     first = (inputs[0].device_type, inputs[0].device_id)
     for i, x in enumerate(inputs):
         if (x.device_type, x.device_id) != first:
-            names = [repr(Context(Context.devtype2str[d[0]], d[1])) for d in (first, (x.device_type, x.device_id))]
+            names = [repr(_context(d)) for d in (first, (x.device_type, x.device_id))]
             raise MXNetError(f"{op.name}: input 0 is on {names[0]} and input {i} on {names[1]}, expected one context")
     return first
 
 
-def _compile(op: type[Op], p: Any, types: Sequence[tuple], train: bool) -> _Call:
+def _context(device: tuple[int, int]) -> Context:
+    return Context(Context.devtype2str[device[0]], device[1])
+
+
+def _compile(op: type[Op], p: Any, types: Sequence[tuple], train: bool, context: Context) -> _Call:
     names = op.input_names(p)
     if len(names) != len(types):
         raise ArgumentError(f"{op.name}: {len(types)} inputs came, expected {len(names)} ({', '.join(names)})")
@@ -231,6 +237,6 @@ def _compile(op: type[Op], p: Any, types: Sequence[tuple], train: bool) -> _Call
     node = Node(op, "", tuple(Entry(v) for v in variables), p)
     graph = Graph(tuple(Entry(node, i) for i in range(len(op.output_names(p)))))
     try:
-        return _Call(compile_graph(graph, by_name, train))
+        return _Call(compile_graph(graph, by_name, train, context=context))
     except MXNetError as e:
         raise type(e)(str(e).replace(f"{op.name} '': ", f"{op.name}: ")) from None

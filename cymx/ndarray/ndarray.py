@@ -131,7 +131,6 @@ class NDArray(EagerArray):
             raise ArgumentError(f"an array of {np.dtype(dtype)} cannot share the memory of {self.dtype_name}")
         return values.astype(dtype)
 
-
     # ---- copies ----
 
     def copy(self) -> "NDArray":

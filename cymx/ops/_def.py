@@ -26,14 +26,14 @@ REGISTRY: dict[str, type["Op"]] = {}
 
 
 class Launch(NamedTuple):
-    """How a Kernel operator fills its kernel: row name, flat parameters (ints and floats), scratch bytes, Philox
+    """How a step fills its kernel: row name, parameters (ints and floats, or their packed block), scratch bytes, Philox
     counters used.
 
     in_shapes and out_shapes stand in for the entries' own where the kernel wants another view of the same memory.
     """
 
     kernel: str
-    params: tuple = ()
+    params: tuple | bytes = ()
     scratch_bytes: int = 0
     n_random: int = 0
     in_shapes: Any = None

@@ -1,0 +1,69 @@
+"""Backend: what the passes ask of a device.  Called by compile.py and plan.py.
+
+One Backend a context: which layouts pay there, how much scratch a step takes, and the runner of a finished plan.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from .. import _ops  # type: ignore[attr-defined]
+from ..base import Context
+from ..gpu.recipe import Tensor
+from ..ops._def import Launch
+
+
+class Backend(Protocol):
+    """What a device answers.
+
+    reorders: whether weights are laid out anew for its convolutions, and images channels last where that pays.
+    """
+
+    reorders: bool
+
+    def prepare(self, launch: Launch, ins: Sequence[Tensor], outs: Sequence[Tensor]) -> Any:
+        """Return how a step runs there; its `scratch_bytes` say how much scratch that takes."""
+
+    def runner(
+        self,
+        rows: Sequence[tuple],
+        works: Sequence[Any],
+        n_arrays: int,
+        n_forward: int,
+        kept: Mapping[int, Any],
+        replays: bool,
+    ) -> Any:
+        """Return what runs the rows.
+
+        works: what `prepare` returned for each.   kept: as _ops.Plan takes it.   replays: whether the same arrays will
+        come many times.
+        """
+
+
+class Cpu:
+    """Every CPU context: they share one memory and one set of cores."""
+
+    reorders = True
+
+    def prepare(self, launch: Launch, ins: Sequence[Tensor], outs: Sequence[Tensor]) -> Launch:
+        """Return the launch itself."""
+        return launch
+
+    def runner(
+        self,
+        rows: Sequence[tuple],
+        works: Sequence[Any],
+        n_arrays: int,
+        n_forward: int,
+        kept: Mapping[int, Any],
+        replays: bool,
+    ) -> Any:
+        """Return a Plan of the door."""
+        return _ops.Plan(rows, n_arrays, n_forward, kept)
+
+
+_CPU = Cpu()
+
+
+def backend_of(context: Context) -> Backend:
+    """Return the backend of a context."""
+    return _CPU
