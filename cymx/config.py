@@ -3,6 +3,8 @@ needs a setting.
 
 CYMX_ISA            x86-64-v2, x86-64-v3 or x86-64-v4: the instruction set of the CPU kernels (default: the best of this
 machine)
+CYMX_DUMP_KERNELS   a folder that receives the source, image and log of every GPU kernel that is compiled
+CYMX_KERNEL_CACHE   the folder that keeps compiled GPU kernels, or off (default: cymx/kernels where caches go)
 CYMX_ONEDNN         0 switches oneDNN off and the portable kernels on (default 1)
 MXNET_ENGINE_TYPE   NaiveEngine runs every task at once in the calling thread (default ThreadedEnginePerDevice)
 """
@@ -37,3 +39,27 @@ def onednn_path() -> str | None:
     candidates = [str(f.locate()) for f in files if f.name == "libdnnl.so.3"]
     candidates.append(os.path.join(sys.prefix, "lib", "libdnnl.so.3"))
     return next((os.path.realpath(c) for c in candidates if os.path.exists(c)), None)
+
+
+def kernel_cache() -> str | None:
+    """Return the folder that keeps compiled GPU kernels, or None for none."""
+    place = os.environ.get("CYMX_KERNEL_CACHE", "")
+    if place == "off":
+        return None
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return place or os.path.join(caches, "cymx", "kernels")
+
+
+def dump_kernels() -> str | None:
+    """Return the folder that receives what is compiled for GPUs, or None."""
+    return os.environ.get("CYMX_DUMP_KERNELS") or None
+
+
+def nvrtc_wheel(major: int) -> str | None:
+    """Return the full version of the wheel that brought NVRTC of this major version, or None."""
+    from importlib import metadata
+
+    try:
+        return metadata.version("nvidia-cuda-nvrtc-cu12" if major == 12 else "nvidia-cuda-nvrtc")
+    except metadata.PackageNotFoundError:
+        return None
