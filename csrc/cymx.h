@@ -78,9 +78,13 @@ typedef struct cymx_buffer {
     /* the engine's own fields follow; see engine/engine.h */
 } cymx_buffer;
 
-enum { CYMX_TASK_SMALL = 1 }; /* may run at once in the calling thread when every variable is free */
+enum {
+    CYMX_TASK_SMALL = 1, /* may run at once in the calling thread when every variable is free */
+    CYMX_TASK_FRESH = 2  /* nobody else knows the buffers that it writes: they were made for it */
+};
 
-/* A unit of work.  run gets arg and fills err when it returns non-zero.  drop (may be null) frees arg after the task ran or was skipped. */
+/* A unit of work.  run gets arg and fills err when it returns non-zero.  drop (may be null) frees arg after the task ran or was skipped.  arg_bytes:
+ * where it is not 0, arg lies in the caller's frame and the engine copies that much when it queues the task. */
 typedef struct cymx_task {
     int (*run)(void *arg, cymx_error *err);
     void (*drop)(void *arg);
@@ -91,6 +95,7 @@ typedef struct cymx_task {
     int32_t device_type, device_id;
     const char *label; /* operator and node, for errors; copied by the engine when the task is queued */
     uint32_t flags;
+    int32_t arg_bytes;
 } cymx_task;
 
 #ifdef __cplusplus

@@ -1,4 +1,5 @@
 # What other extensions cimport: Array, and the tensor that describes it.
+cimport cython
 from libc.stdint cimport int32_t, int64_t
 
 from cymx._engine cimport cymx_buffer
@@ -15,6 +16,8 @@ cdef extern from "cymx.h" nogil:
         int64_t shape[8]
 
 
+# No cycle can go through an array: it holds a shape and nothing else of Python's.
+@cython.no_gc
 cdef class Array:
     cdef cymx_tensor t
     cdef int64_t n_elements

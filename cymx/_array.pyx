@@ -63,7 +63,6 @@ cdef int run_copy(void *arg, cymx_error *err) noexcept nogil:
     return 0
 
 
-# No cycle can go through an array: it holds a shape and nothing else of Python's.
 @cython.no_gc
 cdef class Array:
     """A contiguous row-major array on a Buffer; views share the Buffer.  The base of NDArray."""

@@ -3,18 +3,16 @@
 kernel.
 
 EagerArray, the base of NDArray, has Python's operators.  What is simple (one class, dtype, shape and context; a number
-beside a floating array) runs here
-as a program of one functor; the rest goes to the functions that `ndarray` puts into `general`.  Called by: ndarray.
+beside a floating array) runs here; the rest goes to the functions that `ndarray` puts into `general`.  Called by: ndarray.
 """
 
 cimport cython
-from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport free, malloc
-from libc.string cimport memcmp, memset
+from libc.stdint cimport int64_t
+from libc.string cimport memcmp
 
 from cymx._array cimport Array, cymx_tensor
-from cymx._engine cimport CYMX_TASK_SMALL, cymx_buffer, cymx_error, cymx_task, push, raise_error
-from cymx._ops cimport cymx_args, map_kernel
+from cymx._engine cimport CYMX_TASK_FRESH, CYMX_TASK_SMALL, cymx_buffer, cymx_error, cymx_task, push, raise_error
+from cymx._ops cimport cymx_args, flat_kernel
 
 from cymx._ops import functor
 
@@ -29,6 +27,17 @@ cdef extern from "cymx.h" nogil:
 cdef extern from "Python.h":
     ctypedef struct PyTypeObject:
         object (*tp_new)(PyTypeObject *cls, object args, void *kwargs)
+        void *tp_dict
+
+    ctypedef struct wrapperbase:
+        pass
+
+    ctypedef struct PyWrapperDescrObject:
+        wrapperbase *d_base
+        void *d_wrapped
+
+    object PyDescr_NewWrapper(PyTypeObject *cls, wrapperbase *base, void *wrapped)
+    void PyType_Modified(PyTypeObject *cls)
 
 # Below this many elements a task may run in the calling thread: about 100 us on one core.
 cdef int64_t SMALL = 131072
@@ -67,83 +76,61 @@ for _i, _name in enumerate(
     FUNCTORS[<int>_i] = functor(_name)
 
 
-# A program of one functor on vectors, in the words of include/cymx/params.h.
+# One call of the kernel map_flat (flat_params in include/cymx/params.h).
 cdef struct EagerTask:
     cymx_tensor operands[3]  # inputs, then the output
-    int32_t n_in
-    int32_t n_words
-    int64_t words[20]
+    int64_t n_in
+    int64_t functor
+    int64_t number_at
+    double number
 
 
 cdef int run_eager(void *arg, cymx_error *err) noexcept nogil:
     cdef EagerTask *task = <EagerTask *>arg
     cdef cymx_args args
-    memset(&args, 0, sizeof(args))
     args._in, args.n_in = task.operands, task.n_in
     args.out, args.n_out = task.operands + task.n_in, 1
-    args.params, args.params_bytes = task.words, task.n_words * 8
+    args.params, args.params_bytes = &task.functor, 24
     args.err = err
-    return map_kernel()(&args)
+    return flat_kernel()(&args)
 
 
-cdef void flatten(cymx_tensor *flat, Array x) noexcept:
+cdef inline void flatten(cymx_tensor *flat, Array x) noexcept:
     flat.data, flat.dtype, flat.ndim = x.t.data, x.t.dtype, 1
     flat.shape[0] = x.n_elements
 
 
-cdef int launch(int which, Array lhs, Array rhs, const double *number, bint number_first, Array out) except -1:
-    """Push `lhs which rhs`, or with a number in the place of rhs, or `which lhs`, into out; all of one type."""
-    cdef EagerTask *arg = <EagerTask *>malloc(sizeof(EagerTask))
-    cdef int64_t *words
-    cdef int64_t n_in = 1 if rhs is None else 2
-    cdef int64_t n_const = 0 if number is NULL else 1
-    cdef int64_t dtype = lhs.t.dtype
+cdef int launch(int which, Array lhs, Array rhs, int64_t number_at, double number, Array out, bint is_fresh) except -1:
+    """Push `lhs which rhs`, or with a number in the place of one of them, into out; all of one type."""
+    cdef EagerTask arg
     cdef cymx_buffer *reads[2]
-    cdef cymx_buffer *writes[1]
     cdef cymx_task task
     cdef cymx_error err
     cdef int code
-    if arg is NULL:
-        raise MemoryError("no memory for an operation")
-    if dtype == CYMX_FLOAT16 or dtype == CYMX_BFLOAT16:
-        dtype = CYMX_FLOAT32
     flatten(&arg.operands[0], lhs)
+    reads[0] = lhs.ptr
+    arg.n_in = 1
     if rhs is not None:
         flatten(&arg.operands[1], rhs)
-    flatten(&arg.operands[n_in], out)
-    arg.n_in = n_in
-    words = arg.words
-    words[0], words[1], words[2], words[3], words[4], words[5] = 1, n_const, 1, 1, lhs.n_elements, 1
-    words += 6
-    if rhs is not None:
-        words[0] = 1
-        words += 1
-    if number is not NULL:
-        words[0], words[1] = dtype, (<const int64_t *>number)[0]
-        words += 2
-    words[0], words[1], words[2], words[3] = FUNCTORS[which], dtype, number_first, not number_first
-    words[4], words[5] = -1, 2
-    if n_in + n_const == 1:
-        words[3], words[5] = -1, 1
-    arg.n_words = words + 6 - arg.words
-    memset(&task, 0, sizeof(task))
-    reads[0], task.n_reads = lhs.ptr, n_in
-    if rhs is not None:
         reads[1] = rhs.ptr
-    writes[0], task.n_writes = out.ptr, 1
-    task.run, task.drop, task.arg = run_eager, free, arg
-    task.reads, task.writes = reads, writes
+        arg.n_in = 2
+    flatten(&arg.operands[arg.n_in], out)
+    arg.functor, arg.number_at, arg.number = FUNCTORS[which], number_at, number
+    task.run, task.arg, task.arg_bytes = run_eager, &arg, sizeof(arg)
+    task.drop = NULL
+    task.reads, task.n_reads = reads, arg.n_in
+    task.writes, task.n_writes = &out.ptr, 1
     task.device_type, task.device_id = out.ptr.device_type, out.ptr.device_id
     task.label = LABELS[which]
+    task.flags = CYMX_TASK_FRESH if is_fresh else 0
     if out.n_elements <= SMALL:
-        task.flags = CYMX_TASK_SMALL
+        task.flags |= CYMX_TASK_SMALL
         # Too short to be worth letting other threads in.
         code = push(&task, &err)
     else:
         with nogil:
             code = push(&task, &err)
     if code:
-        free(arg)
         raise_error(&err)
     return 0
 
@@ -183,22 +170,22 @@ cdef inline Array fresh(Array x):
 cdef object compute(int which, object lhs, object rhs):
     cdef Array x, out
     cdef double number
-    cdef bint number_first = False
+    cdef int64_t number_at = 1
     if type(lhs) is type(rhs):
         x = <Array>lhs
         if x.n_elements and x.t.dtype != CYMX_BOOL and alike(x, <Array>rhs):
             out = fresh(x)
-            launch(which, x, <Array>rhs, NULL, False, out)
+            launch(which, x, <Array>rhs, -1, 0, out, True)
             return out
         return general[NAMES[which]](lhs, rhs)
     if isinstance(lhs, EagerArray):
         x, other = <Array>lhs, rhs
     else:
-        x, other, number_first = <Array>rhs, lhs, True
+        x, other, number_at = <Array>rhs, lhs, 0
     if x.n_elements and takes_number(x, other):
         number = other
         out = fresh(x)
-        launch(which, x, None, &number, number_first, out)
+        launch(which, x, None, number_at, number, out, True)
         return out
     return general[NAMES[which]](lhs, rhs)
 
@@ -208,11 +195,11 @@ cdef object in_place(int which, Array self, object other):
     if self.n_elements and not self.readonly:
         if type(self) is type(other):
             if self.t.dtype != CYMX_BOOL and alike(self, <Array>other) and in_step(self, <Array>other):
-                launch(which, self, <Array>other, NULL, False, self)
+                launch(which, self, <Array>other, -1, 0, self, False)
                 return self
         elif takes_number(self, other):
             number = other
-            launch(which, self, None, &number, False, self)
+            launch(which, self, None, 1, number, self, False)
             return self
     return general[NAMES[which] + "_in_place"](self, other)
 
@@ -254,7 +241,7 @@ cdef class EagerArray(Array):
         if self.n_elements and self.t.data != (<Array>other).t.data:
             if not in_step(self, <Array>other):
                 return False
-            launch(IDENTITY, <Array>other, None, NULL, False, self)
+            launch(IDENTITY, <Array>other, None, -1, 0, self, False)
         return True
 
     def __add__(lhs, rhs):
@@ -310,3 +297,17 @@ cdef class EagerArray(Array):
 
     def __hash__(self):
         return <Py_hash_t>(<size_t><void *>self >> 4)
+
+
+cdef give_slot(str name):
+    """Make __name__ of EagerArray the wrapper of its slot, as in Python's own types, instead of a method."""
+    # A subclass inherits the slot itself only then; with a method in the class it would look that up at each operation.
+    cdef PyTypeObject *cls = <PyTypeObject *>EagerArray
+    cdef PyWrapperDescrObject *reflected = <PyWrapperDescrObject *>EagerArray.__dict__[f"__r{name}__"]
+    cdef PyWrapperDescrObject *pattern = <PyWrapperDescrObject *>float.__dict__[f"__{name}__"]
+    (<dict>cls.tp_dict)[f"__{name}__"] = PyDescr_NewWrapper(cls, pattern.d_base, reflected.d_wrapped)
+    PyType_Modified(cls)
+
+
+for _name in ("add", "sub", "mul", "truediv", "mod", "pow"):
+    give_slot(_name)

@@ -10,6 +10,7 @@ cdef extern from "cymx.h" nogil:
         CYMX_OUT_OF_MEMORY
         CYMX_UNSUPPORTED
         CYMX_TASK_SMALL
+        CYMX_TASK_FRESH
 
     ctypedef struct cymx_error:
         int32_t code
@@ -35,6 +36,7 @@ cdef extern from "cymx.h" nogil:
         int32_t device_id
         const char *label
         uint32_t flags
+        int32_t arg_bytes
 
 cdef class Buffer:
     cdef cymx_buffer *ptr

@@ -245,6 +245,7 @@ def push_callable(fn, reads, writes, label, int32_t device_type=1, int32_t devic
         task.device_id = device_id
         task.label = name
         task.flags = CYMX_TASK_SMALL if small else 0
+        task.arg_bytes = 0
         Py_INCREF(fn)
         with nogil:
             code = cymx_engine_push(&task, &err)

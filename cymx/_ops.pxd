@@ -1,4 +1,4 @@
-# What other extensions cimport: the form of a kernel, the kernel that runs programs of functors, and the base of plans.
+# What other extensions cimport: the form of a kernel, the kernel that runs one functor, and the base of plans.
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from cymx._array cimport cymx_tensor
@@ -20,8 +20,8 @@ cdef extern from "cymx.h" nogil:
 
     ctypedef int (*cymx_kernel)(const cymx_args *) noexcept nogil
 
-# The "map" kernel of the instruction set in use.
-cdef cymx_kernel map_kernel() noexcept nogil
+# The kernel "map_flat" of the instruction set in use.
+cdef cymx_kernel flat_kernel() noexcept nogil
 
 cdef class Parts:
     cdef readonly int32_t n_arrays, n_steps, split

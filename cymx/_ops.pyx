@@ -88,17 +88,17 @@ def select_isa(name):
     Raises MXNetError for one that cannot run here.
     """
     cdef cymx_error err
-    global _map_kernel
+    global _flat_kernel
     if cymx_isa_select(name.encode(), &err):
         raise_error(&err)
-    _map_kernel = cymx_kernel_find(b"map")
+    _flat_kernel = cymx_kernel_find(b"map_flat")
 
 
-cdef cymx_kernel _map_kernel = NULL
+cdef cymx_kernel _flat_kernel = NULL
 
 
-cdef cymx_kernel map_kernel() noexcept nogil:
-    return _map_kernel
+cdef cymx_kernel flat_kernel() noexcept nogil:
+    return _flat_kernel
 
 
 _library_tried = False

@@ -127,12 +127,15 @@ struct Engine {
     uint64_t seed = 0;
 };
 
-extern Engine &engine;          // never destroyed: buffers may outlive static destructors
-extern __thread int task_depth; // tasks that this thread is inside of
+// A few bytes of the room that the loader keeps for libraries opened late: an access is then no call.
+#define CYMX_THREAD_LOCAL __attribute__((tls_model("initial-exec"))) __thread
+
+extern Engine &engine;                   // never destroyed: buffers may outlive static destructors
+extern CYMX_THREAD_LOCAL int task_depth; // tasks that this thread is inside of
 
 // Numbers of writings, taken from the process' in stretches, so that a thread seldom meets another.
 extern std::atomic<uint64_t> version_stretches;
-extern __thread uint64_t next_version;
+extern CYMX_THREAD_LOCAL uint64_t next_version;
 
 inline uint64_t make_version() {
     constexpr uint64_t stretch = uint64_t{1} << 20;

@@ -14,9 +14,9 @@
 
 namespace cymx {
 
-__thread int task_depth = 0;
+CYMX_THREAD_LOCAL int task_depth = 0;
 std::atomic<uint64_t> version_stretches{0};
-__thread uint64_t next_version = 0;
+CYMX_THREAD_LOCAL uint64_t next_version = 0;
 
 namespace {
 
@@ -41,8 +41,7 @@ void serve(Buffer *buffer);
 // Gives one access back; true if the line must be served.
 bool give_back(Buffer *buffer, bool write, uint64_t free_word) {
     if (engine.free_word.load(std::memory_order_relaxed) != free_word) return false; // forked inside the task: the epoch is over
-    const uint64_t before =
-        write ? buffer->state.fetch_and(~writer_bit, std::memory_order_release) : buffer->state.fetch_sub(1, std::memory_order_release);
+    const uint64_t before = buffer->state.fetch_sub(write ? writer_bit : 1, std::memory_order_release);
     return (before & queued_bit) && (write || (before & reader_mask) == 1);
 }
 
@@ -59,6 +58,9 @@ bool contains(cymx_buffer *const *list, int32_t n, const cymx_buffer *buffer) {
     return false;
 }
 
+// How many of its outputs a task that runs at once must take.
+int32_t shared_writes(const cymx_task &task) { return task.flags & CYMX_TASK_FRESH ? 0 : task.n_writes; }
+
 // Leaves the first n_writes and n_reads of the task's lists, skipping the duplicates that try_enter skipped.
 void leave_first(const cymx_task &task, int32_t n_writes, int32_t n_reads, uint64_t free_word) {
     for (int32_t i = 0; i < n_writes; ++i)
@@ -68,14 +70,14 @@ void leave_first(const cymx_task &task, int32_t n_writes, int32_t n_reads, uint6
 }
 
 bool try_enter(const cymx_task &task, uint64_t free_word) {
-    for (int32_t i = 0; i < task.n_writes; ++i)
+    for (int32_t i = 0; i < shared_writes(task); ++i)
         if (!contains(task.writes, i, task.writes[i]) && !try_write(as_buffer(task.writes[i]), free_word)) {
             leave_first(task, i, 0, free_word);
             return false;
         }
     for (int32_t i = 0; i < task.n_reads; ++i)
         if (!contains(task.writes, task.n_writes, task.reads[i]) && !try_read(as_buffer(task.reads[i]), free_word)) {
-            leave_first(task, task.n_writes, i, free_word);
+            leave_first(task, shared_writes(task), i, free_word);
             return false;
         }
     return true;
@@ -197,8 +199,8 @@ template <class T> T *place(char *&at, size_t n) {
 
 Task *make_task(const cymx_task &call) {
     const size_t n_reads = call.n_reads, n_writes = call.n_writes, n = n_reads + n_writes;
-    const size_t label_bytes = call.label ? strlen(call.label) + 1 : 0;
-    char *at = static_cast<char *>(malloc(sizeof(Task) + n * (sizeof(Entry) + sizeof(cymx_buffer *)) + label_bytes));
+    const size_t label_bytes = call.label ? strlen(call.label) + 1 : 0, arg_bytes = (call.arg_bytes + size_t{7}) & ~size_t{7};
+    char *at = static_cast<char *>(malloc(sizeof(Task) + n * (sizeof(Entry) + sizeof(cymx_buffer *)) + arg_bytes + label_bytes));
     if (!at) return nullptr;
     Task *task = new (place<Task>(at, 1)) Task;
     task->call = call;
@@ -208,6 +210,7 @@ Task *make_task(const cymx_task &call) {
     std::copy_n(call.writes, n_writes, buffers + n_reads);
     task->call.reads = buffers;
     task->call.writes = buffers + n_reads;
+    if (arg_bytes) task->call.arg = memcpy(place<char>(at, arg_bytes), call.arg, call.arg_bytes);
     if (call.label) task->call.label = static_cast<char *>(memcpy(at, call.label, label_bytes));
 
     Entry *entries = task->entries;
@@ -273,7 +276,7 @@ int cymx_engine_push(const cymx_task *call, cymx_error *err) {
         const uint64_t free_word = engine.free_word.load(std::memory_order_relaxed);
         if (try_enter(*call, free_word)) {
             run_call(*call);
-            leave_first(*call, call->n_writes, call->n_reads, free_word);
+            leave_first(*call, shared_writes(*call), call->n_reads, free_word);
             if (engine.deferred.load(std::memory_order_relaxed)) run_deferred();
             return CYMX_OK;
         }

@@ -1,11 +1,13 @@
 // map: runs a program of elementwise functors over blocks that stay in the first-level cache.  The program's layout is in include/cymx/params.h.
 // map_reduce: the same, where some outputs are reductions of registers (map_reduce.h).
+// map_flat: one functor on whole arrays of one dtype; for a call that comes alone, which a program would only slow down (map_flat.h).
 //
 // Inputs are arrays of any dtype, broadcast or transposed by strides; outputs are contiguous over the iteration space.  An output may be the same
 // memory as an input that is contiguous over the space and has the output's element size.  Refuses more than 32 inputs, 16 outputs or 64 registers.
-// Both rows are one room, as the functors' tables are large.  Called by: every elementwise operator and every fused group.
+// The rows are one room, as the functors' tables are large.  Called by: every elementwise operator and every fused group.
 #include <omp.h>
 
+#include "map_flat.h"
 #include "map_reduce.h"
 #include "program.h"
 
@@ -57,4 +59,4 @@ int map(const cymx_args *args) {
 
 } // namespace
 
-CYMX_ROWS(map, {"map", map}, {"map_reduce", map_reduce})
+CYMX_ROWS(map, {"map", map}, {"map_reduce", map_reduce}, {"map_flat", map_flat})

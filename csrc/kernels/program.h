@@ -49,6 +49,10 @@ struct Program {
 
 bool is_half(i32 dtype) { return dtype == CYMX_FLOAT16 || dtype == CYMX_BFLOAT16; }
 
+// A block of 16-bit floats of that dtype to float32, and back.
+void widen(i32 dtype, const void *x, void *out, i64 n) { dtype == CYMX_FLOAT16 ? load_half<float16>(x, out, n) : load_half<bfloat16>(x, out, n); }
+void narrow(i32 dtype, const void *x, void *out, i64 n) { dtype == CYMX_FLOAT16 ? store_half<float16>(x, out, n) : store_half<bfloat16>(x, out, n); }
+
 // The bits of a constant, as its register's type has them.
 u64 constant_bits(i32 dtype, i64 bits) {
     if (dtype == CYMX_FLOAT32) {
@@ -253,12 +257,11 @@ void load(const Input &in, i64 start, char *out, i64 n, i64 block) {
             fill(in.size, bits, (void *)from, n);
         }
     }
-    if (in.dtype == CYMX_FLOAT16) {
-        load_half<float16>(from, out, n);
-    } else if (in.dtype == CYMX_BFLOAT16) {
-        load_half<bfloat16>(from, out, n);
+    if (is_half(in.dtype)) {
+        widen(in.dtype, from, out, n);
     }
 }
+
 // A program on its way through one thread's blocks: at[r] is where register r is.
 template <i64 bytes> struct Runner {
     const cymx_args *args;
@@ -305,10 +308,8 @@ template <i64 bytes> struct Runner {
         for (i64 c = 0; c < p.n_copies; ++c) {
             const char *from = at[p.copies[c].reg];
             const cymx_tensor &out = args->out[p.copies[c].output];
-            if (out.dtype == CYMX_FLOAT16) {
-                store_half<float16>(from, (float16 *)out.data + start, n);
-            } else if (out.dtype == CYMX_BFLOAT16) {
-                store_half<bfloat16>(from, (bfloat16 *)out.data + start, n);
+            if (is_half(out.dtype)) {
+                narrow(out.dtype, from, (float16 *)out.data + start, n);
             } else if (char *to = (char *)out.data + start * type_sizes[out.dtype]; to != from) {
                 __builtin_memcpy(to, from, n * type_sizes[out.dtype]);
             }

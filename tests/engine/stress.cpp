@@ -106,7 +106,8 @@ void serial_model(Random &random, int n_tasks) {
                                 1,
                                 pick(random, 3),
                                 label.c_str(),
-                                pick(random, 2) ? uint32_t{CYMX_TASK_SMALL} : 0};
+                                pick(random, 2) ? uint32_t{CYMX_TASK_SMALL} : 0,
+                                0};
         check(cymx_engine_push(&task, nullptr) == CYMX_OK, "a push failed");
         if (pick(random, 10) == 0) {
             cymx_error err;
@@ -177,9 +178,11 @@ void push_racer(const Racer &racer) {
     cymx_buffer *reads[1], *writes[1];
     if (racer.read >= 0) reads[0] = racer.shared->buffers.list[racer.read];
     if (racer.write >= 0) writes[0] = racer.shared->buffers.list[racer.write];
+    const bool copied = racer.number % 2;
+    Racer here = racer;
     const cymx_task task = {run_racer,
-                            drop_racer,
-                            new Racer(racer),
+                            copied ? nullptr : drop_racer,
+                            copied ? &here : new Racer(racer),
                             reads,
                             writes,
                             racer.read >= 0,
@@ -187,7 +190,8 @@ void push_racer(const Racer &racer) {
                             1,
                             static_cast<int32_t>(racer.number % 3),
                             "racer",
-                            racer.small ? uint32_t{CYMX_TASK_SMALL} : 0};
+                            racer.small ? uint32_t{CYMX_TASK_SMALL} : 0,
+                            copied ? int32_t{sizeof(Racer)} : 0};
     check(cymx_engine_push(&task, nullptr) == CYMX_OK, "a push failed");
 }
 
@@ -270,7 +274,7 @@ template <class F> double time_ns(int n, F &&body) {
 
 void bench() {
     Buffers buffers(3);
-    cymx_task task = {run_nothing, nullptr, nullptr, buffers.list.data(), buffers.list.data() + 2, 2, 1, 1, 0, "nothing", CYMX_TASK_SMALL};
+    cymx_task task = {run_nothing, nullptr, nullptr, buffers.list.data(), buffers.list.data() + 2, 2, 1, 1, 0, "nothing", CYMX_TASK_SMALL, 0};
     printf("push at once, 2 reads + 1 write   %7.1f ns\n", time_ns(2000000, [&] { cymx_engine_push(&task, nullptr); }));
     printf("wait_to_read of a free buffer     %7.1f ns\n", time_ns(2000000, [&] { cymx_engine_wait_to_read(buffers.list[0], nullptr); }));
     printf("buffer of 64 bytes, new + release %7.1f ns\n", time_ns(2000000, [&] { cymx_buffer_release(cymx_buffer_new(1, 0, 64, nullptr)); }));

@@ -117,3 +117,24 @@ def test_from_numpy():
 def test_error_of_arithmetic_names_both_dtypes():
     with pytest.raises(mx.MXNetError, match="broadcast_add: rhs is int32, expected float32"):
         nd.ones(2) + nd.ones(2, dtype="int32")
+
+
+def test_operators_of_subclasses():
+    class Kept(nd.NDArray):
+        pass
+
+    class Own(nd.NDArray):
+        def __add__(self, other):
+            return "own"
+
+        def __rsub__(self, other):
+            return "reflected"
+
+    ones = nd.ones(3)
+    kept, own = Kept.empty((3,), "float32"), Own.empty((3,), "float32")
+    kept[:] = own[:] = 2
+    assert type(kept + kept) is Kept and (kept + kept).asnumpy().tolist() == [4, 4, 4]
+    assert (ones + kept).asnumpy().tolist() == (kept + ones).asnumpy().tolist() == [3, 3, 3]
+    assert own + ones == own + 1 == "own" and ones - own == 1 - own == "reflected"
+    assert (own * own).asnumpy().tolist() == [4, 4, 4]
+    assert nd.NDArray.__add__(ones, 1).asnumpy().tolist() == [2, 2, 2] == ones.__radd__(1).asnumpy().tolist()

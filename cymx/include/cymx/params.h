@@ -19,6 +19,12 @@ struct map_header {
     i64 ndim, n_const, n_instr, n_store;
 };
 
+// map_flat: one functor on one or two operands of one shape and dtype.  number_at: the operand that is `number` instead of an input; -1: none.
+struct flat_params {
+    i64 functor, number_at;
+    double number;
+};
+
 // map_reduce has the block of map and then
 //     mask                                              bit i: axis i of the iteration space is reduced in every reduced output
 //     n_store times {kind}                              what becomes of output k's register: a store_kind
