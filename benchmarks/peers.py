@@ -96,9 +96,9 @@ PEERS = {peer.name: peer for peer in _ALL}
 
 
 def environment(threads: int) -> dict:
-    """Return the environment of a worker with its threads pinned."""
+    """Return the environment of a worker: threads pinned, and bytecode kept as an installed library has it."""
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
         **dict.fromkeys(THREAD_VARIABLES, str(threads)),
         "PYTHONHASHSEED": "0",
         "TORCHINDUCTOR_COMPILE_THREADS": str(threads),

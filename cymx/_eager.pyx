@@ -3,7 +3,9 @@
 kernel.
 
 EagerArray, the base of NDArray, has Python's operators.  What is simple (one class, dtype, shape and context; a number
-beside a floating array) runs here; the rest goes to the functions that `ndarray` puts into `general`.  Called by: ndarray.
+beside a floating array) runs here; the rest goes to the functions that `ndarray` puts into `general`.
+
+Called by: ndarray.
 """
 
 cimport cython
