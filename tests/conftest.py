@@ -3,6 +3,12 @@
 import pytest
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--device", choices=["emulated", "real"], default="emulated", help="what the tests of mx.gpu run on"
+    )
+
+
 def pytest_configure(config):
     try:
         import cymx

@@ -61,7 +61,7 @@ def run_row(
 
     outs: (shape, dtype) of each.   params: what the recipe takes.   seed, counter: the random state.   in_place:
     outputs that share their input's memory, by index.   same_bits: whether three thread orders must agree to the bit
-    (float atomics do not).  Raises AssertionError where they differ, where a write misses its array or reaches an input.
+    (float atomics do not).  Raises AssertionError where they differ, where a write misses its array or hits an input.
     """
     load_recipes()
     arrays = [np.ascontiguousarray(x) for x in inputs]

@@ -43,9 +43,9 @@ def compiler_identity() -> str:
 
 
 def build_library(name: str, sources: Sequence[Path], flags: Sequence[str] = ()) -> Path:
-    """Return the path of a shared library made of C++ files and of the headers beside them, built if need be."""
+    """Return the path of a shared library made of C++ files and of this folder's headers, built if need be."""
     digest = hashlib.sha256(repr((compiler_identity(), FLAGS, flags)).encode())
-    for path in sorted({*sources, *(h for s in sources for h in s.parent.glob("*.h"))}):
+    for path in [*sources, *sorted(HERE.parent.glob("*/*.h"))]:
         digest.update(path.read_bytes())
     built = BUILDS / f"{digest.hexdigest()[:24]}" / name
     if not built.exists():
@@ -54,7 +54,7 @@ def build_library(name: str, sources: Sequence[Path], flags: Sequence[str] = ())
             made = Path(folder) / name
             define = ["-DEMULATOR_SANITIZED"] if SANITIZE else []
             warnings = ["-Wall", "-Wextra", "-Werror"]
-            command = [*GPP, *FLAGS, "-O2", *warnings, *define, *map(str, sources), *flags, "-ldl", "-o", str(made)]
+            command = [*GPP, *FLAGS, "-O1", *warnings, *define, *map(str, sources), *flags, "-ldl", "-o", str(made)]
             ran = subprocess.run(command, capture_output=True, text=True)
             if ran.returncode:
                 raise RuntimeError(f"{name} does not build:\n{ran.stderr}")

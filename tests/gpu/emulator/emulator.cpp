@@ -2,7 +2,7 @@
 //
 // The order of threads (forward, reverse, random) decides who runs next, so a missing barrier gives a wrong result in one of them.  Shared memory is
 // poisoned before each block.  Refuses launches that a GPU would refuse.  Called by: emulator/__init__.py (ctypes) and the emulated driver.
-#include "emulator.h"
+#include "launcher.h"
 
 #include <cstdarg>
 #include <cstdio>
@@ -13,11 +13,6 @@
 #include <string>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#undef threadIdx
-#undef blockIdx
-#undef blockDim
-#undef gridDim
 
 // Saves the registers that a function keeps, on the old stack, and takes those of another.
 extern "C" void emulator_switch(void **save, void *to);
@@ -261,8 +256,7 @@ void exchange(u32 mask) {
 using namespace emulator;
 
 extern "C" {
-// Loads an image and finds a kernel in it; null, with the reason in `error`, where that fails.
-EMULATOR_API void *emulator_load(const void *code, size_t n, char *error, size_t error_bytes) {
+void *emulator_load(const void *code, size_t n, char *error, size_t error_bytes) {
     const char *folder = getenv("TMPDIR");
     std::string path = std::string(folder ? folder : "/tmp") + "/cymx-kernel-XXXXXX";
     int file = mkstemp(path.data()); // dlopen knows images by name, so each gets one of its own
@@ -275,17 +269,21 @@ EMULATOR_API void *emulator_load(const void *code, size_t n, char *error, size_t
 #endif
     return image;
 }
-EMULATOR_API const Kernel *emulator_find(void *image, const char *symbol) {
+const Kernel *emulator_find(void *image, const char *symbol) {
     return static_cast<const Kernel *>(dlsym(image, (std::string(symbol) + "_kernel").c_str()));
 }
 
-// Runs a kernel: 0, or 1 where a GPU would refuse the launch, or 2 where it failed; then `error` says why.
-EMULATOR_API int emulator_launch(const Kernel *kernel, const u32 *grid, const u32 *size, u32 dynamic_bytes, void **params, int order, char *error,
-                                 size_t error_bytes) {
+int emulator_refuses(const Kernel *kernel, const u32 *grid, const u32 *size, u32 dynamic_bytes, char *error, size_t error_bytes) {
+    std::string reason = refused(*kernel, {grid[0], grid[1], grid[2]}, {size[0], size[1], size[2]}, dynamic_bytes);
+    if (reason.empty()) return 0;
+    return say(error, error_bytes, std::string(kernel->name) + ": " + reason), 1;
+}
+
+int emulator_launch(const Kernel *kernel, const u32 *grid, const u32 *size, u32 dynamic_bytes, void **params, int order, char *error,
+                    size_t error_bytes) {
     std::lock_guard<std::mutex> lock(one_at_a_time);
+    if (emulator_refuses(kernel, grid, size, dynamic_bytes, error, error_bytes)) return 1;
     dim3 blocks{grid[0], grid[1], grid[2]}, threads{size[0], size[1], size[2]};
-    std::string reason = refused(*kernel, blocks, threads, dynamic_bytes);
-    if (!reason.empty()) return say(error, error_bytes, std::string(kernel->name) + ": " + reason), 1;
     make_stacks();
     now.kernel = kernel, now.params = params, now.order = (Order)order, now.random = 88172645463325252ull, now.error.clear();
     block.size = threads, block.grid = blocks;
