@@ -87,6 +87,7 @@ class BuildExt(build_ext):
             self.parallel if isinstance(self.parallel, int) and self.parallel > 1 else os.cpu_count()
         ) as pool:
             ext.extra_objects = list(pool.map(build, jobs))
+        ext.depends = [*ext.depends, *ext.extra_objects]
         ext.sources = [s for s in ext.sources if not s.startswith("csrc")]
         super().build_extension(ext)
 
