@@ -94,7 +94,7 @@ def fuse(graph: Graph, enabled: bool = True, apart: Set[Node] = frozenset()) -> 
         found.join_readers()
         groups = list(found.members.values())
         borrowed = _borrow(groups, index, users, kept, apart, set(graph.updates))
-    return _steps(groups, borrowed, index, kept)
+    return _steps(groups, borrowed, index, kept, {stored(e).node for e in graph.updates.values()})
 
 
 @dataclass
@@ -292,8 +292,12 @@ def _left_behind(n: Node, inside, users, kept) -> bool:
     return n in kept or any(u not in inside for u in users[n])
 
 
-def _steps(groups, borrowed, index, kept) -> list[Step]:
-    """Return the groups as steps: inputs first; otherwise forward before backward, and as the user wrote them."""
+def _steps(groups, borrowed, index, kept, updates) -> list[Step]:
+    """Return the groups as steps: inputs first; otherwise forward before backward, and as the user wrote them.
+
+    What nobody reads is made as soon as it can be, so that its inputs live no longer: gradients of weights, but no
+    updates, whose old value may be read yet.
+    """
     number = {n: g for g, group in enumerate(groups) for n in group}
     runs = [{*group, *borrowed.get(group[0], ())} for group in groups]
     reads = [{stored(e).node for n in run for e in n.inputs if e.node not in run} & index.keys() for run in runs]
@@ -304,12 +308,13 @@ def _steps(groups, borrowed, index, kept) -> list[Step]:
         for b in before:
             after[b].add(g)
     waits = [len(before) for before in needs]
-    keys = [(group[0].backward, max(index[n] for n in group), g) for g, group in enumerate(groups)]
+    last = [not users and updates.isdisjoint(group) for group, users in zip(groups, after)]
+    keys = [(group[0].backward, not last[g], max(index[n] for n in group), g) for g, group in enumerate(groups)]
     ready = [keys[g] for g, count in enumerate(waits) if count == 0]
     heapq.heapify(ready)
     steps = []
     while ready:
-        g = heapq.heappop(ready)[2]
+        g = heapq.heappop(ready)[-1]
         steps.append(_step(sorted(runs[g], key=index.__getitem__), wanted.intersection(groups[g])))
         for later in after[g]:
             waits[later] -= 1
