@@ -45,7 +45,7 @@ typedef struct cymx_tensor {
 } cymx_tensor;
 
 /* What every kernel gets.  params is a block of 8-byte fields (int64_t or double) that the kernel reads through a struct of its own in
- * include/cymx/params.h.  scratch is 64-byte aligned.  Outputs alias no input unless the kernel's header comment says that it may. */
+ * include/cymx/params.h.  scratch is 64-byte aligned; who wants more than scratch_bytes, which may be 0, finds memory of its own.  Outputs alias no input unless the kernel's header comment says that it may. */
 typedef struct cymx_args {
     const cymx_tensor *in;
     const cymx_tensor *out;
@@ -53,6 +53,7 @@ typedef struct cymx_args {
     const void *params;
     int64_t params_bytes;
     void *scratch;
+    int64_t scratch_bytes;
     uint64_t seed, counter; /* Philox key and first counter of this launch (random kernels only) */
     cymx_error *err;
 } cymx_args;

@@ -107,9 +107,13 @@ extern const Row rows[];
 
 int64_t work_of_conv_weights(const cymx_args *args) { return count(args->in[0]) * 16; }
 
+bool complete(const Row &r, const cymx_args *args) {
+    return args->n_in >= r.n_in && args->n_out >= 1 && args->params_bytes >= int64_t(r.params_bytes);
+}
+
 template <int I> int row(const cymx_args *args) {
     const Row &r = rows[I];
-    if (args->n_in < r.n_in || args->n_out < 1 || args->params_bytes < int64_t(r.params_bytes)) {
+    if (!complete(r, args)) {
         return cymx_kernel_find_portable(r.name)(args); // which says what is missing
     }
     const Threads threads(r.work(args));
@@ -176,6 +180,20 @@ extern "C" cymx_kernel cymx_onednn_find(const char *name) {
     return nullptr;
 }
 
+extern "C" int64_t cymx_onednn_scratch_bytes(const char *name, const cymx_args *args) {
+    constexpr size_t little = 64 << 10; // that much each thread keeps
+    for (int i = 0; cymx_onednn_enabled() && i < int(sizeof rows / sizeof *rows); ++i) {
+        const Row &r = rows[i];
+        if (std::strcmp(r.name, name) == 0 && complete(r, args)) {
+            const Threads threads(r.work(args));
+            const StepPtr step = find_or_build(i, args, r.builder);
+            const size_t bytes = step ? room_bytes(*step) : 0;
+            return bytes > little ? int64_t(bytes) : 0;
+        }
+    }
+    return 0;
+}
+
 #else
 
 extern "C" int cymx_onednn_load(const char *, cymx_error *err) {
@@ -189,6 +207,8 @@ extern "C" void cymx_onednn_enable(int) {}
 extern "C" int cymx_onednn_enabled(void) { return 0; }
 
 extern "C" int64_t cymx_onednn_conv_weight_bytes(const cymx_args *) { return 0; }
+
+extern "C" int64_t cymx_onednn_scratch_bytes(const char *, const cymx_args *) { return 0; }
 
 extern "C" cymx_kernel cymx_onednn_find(const char *) { return nullptr; }
 

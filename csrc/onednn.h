@@ -16,6 +16,8 @@ int cymx_onednn_enabled(void);
 cymx_kernel cymx_onednn_find(const char *name);
 /* The bytes that a conv_weights launch writes (its output is ignored), or 0: the weight stays as it is. */
 int64_t cymx_onednn_conv_weight_bytes(const cymx_args *args);
+/* The scratch that the oneDNN kernel of that name wants for arrays of these shapes (data is ignored): 0 where it is none or little. */
+int64_t cymx_onednn_scratch_bytes(const char *name, const cymx_args *args);
 
 #ifdef __cplusplus
 }

@@ -61,12 +61,13 @@ bool describe_scratch(Step &step) {
 
 // ---- running -----------------------------------------------------------------------------------------------------------------------------------
 
-// A thread's memory for scratchpads and the library's own layouts; what one run made very large is not kept.
+// A thread's memory for runs whose scratch does not suffice; what one run made very large is not kept.
 class Room {
   public:
     char *take(size_t bytes) {
         if (bytes > bytes_) {
             bytes_ = 0;
+            memory_.reset(); // first, or both would be held at once
             memory_.reset(std::aligned_alloc(128, bytes));
             bytes_ = memory_ ? bytes : 0;
         }
@@ -172,13 +173,19 @@ StepPtr build_reorder(Desc from, Desc to) {
     return step->operands[0].reorder && describe_scratch(*step) ? step : nullptr;
 }
 
+size_t room_bytes(const Step &step) {
+    const size_t bytes = round_up(step.scratch_bytes) + step.theirs_bytes;
+    return bytes ? bytes + 64 : 0; // up to the next multiple of 128
+}
+
 int run(const Step &step, const cymx_args *args) {
-    char *memory = room.take(round_up(step.scratch_bytes) + step.theirs_bytes + 128);
+    const size_t bytes = room_bytes(step);
+    char *memory = bytes <= size_t(args->scratch_bytes) ? static_cast<char *>(args->scratch) : room.take(bytes);
     std::unique_ptr<Bound> bound(step.idle.exchange(nullptr, std::memory_order_acquire));
     if (!bound) {
         bound = bind(step);
     }
-    const bool done = memory && bound && execute(step, *bound, args, memory);
+    const bool done = (memory || !bytes) && bound && execute(step, *bound, args, memory + -uintptr_t(memory) % 128);
     Bound *nobody = nullptr;
     if (done && step.idle.compare_exchange_strong(nobody, bound.get(), std::memory_order_release)) {
         bound.release();

@@ -46,7 +46,9 @@ using StepPtr = std::shared_ptr<const Step>;
 StepPtr build(const PrimitiveDesc &desc, std::vector<Operand> operands);
 // A step that copies the one input to the output in another layout.
 StepPtr build_reorder(Desc from, Desc to);
-// Runs a step in any number of threads.
+// The scratch that a run takes, from 64-byte aligned memory.
+size_t room_bytes(const Step &step);
+// Runs a step in any number of threads, in the scratch that came along if it is enough.
 int run(const Step &step, const cymx_args *args);
 
 template <class... Operands> StepPtr build(const PrimitiveDesc &desc, Operands... each) {

@@ -18,8 +18,7 @@ struct Step {
     int32_t n_in, n_out;
     std::vector<uint64_t> params; // 8-byte fields, so that the block is aligned for them
     int64_t params_bytes;
-    int32_t scratch_slot;
-    int64_t scratch_offset;
+    int64_t scratch_offset, scratch_bytes;
     uint64_t n_random;
     std::vector<int32_t> sources; // of a step whose outputs are kept
     int64_t seen_offset;
@@ -37,7 +36,7 @@ bool is_fresh(const Step &step, const cymx_buffer *const *buffers, const uint64_
     return fresh;
 }
 
-int run_step(const Step &step, void *const *slots, uint64_t seed, uint64_t counter, cymx_error *err) {
+int run_step(const Step &step, void *const *slots, int32_t last_slot, uint64_t seed, uint64_t counter, cymx_error *err) {
     const int n = step.n_in + step.n_out;
     cymx_tensor few[max_operands];
     std::vector<cymx_tensor> many;
@@ -58,7 +57,8 @@ int run_step(const Step &step, void *const *slots, uint64_t seed, uint64_t count
     args.n_out = step.n_out;
     args.params = step.params.data();
     args.params_bytes = step.params_bytes;
-    args.scratch = step.scratch_slot < 0 ? nullptr : address(slots, step.scratch_slot, step.scratch_offset);
+    args.scratch = step.scratch_bytes ? address(slots, last_slot, step.scratch_offset) : nullptr;
+    args.scratch_bytes = step.scratch_bytes;
     args.seed = seed;
     args.counter = counter;
     args.err = err;
@@ -95,8 +95,8 @@ extern "C" void cymx_plan_release(cymx_plan *plan) {
 }
 
 extern "C" void cymx_plan_add(cymx_plan *plan, cymx_kernel kernel, const char *label, const cymx_operand *operands, int32_t n_in, int32_t n_out,
-                              const void *params, int64_t params_bytes, int32_t scratch_slot, int64_t scratch_offset, uint64_t n_random) {
-    Step step{kernel, label, {operands, operands + n_in + n_out}, n_in, n_out, {}, params_bytes, scratch_slot, scratch_offset, n_random, {}, 0};
+                              const void *params, int64_t params_bytes, int64_t scratch_offset, int64_t scratch_bytes, uint64_t n_random) {
+    Step step{kernel, label, {operands, operands + n_in + n_out}, n_in, n_out, {}, params_bytes, scratch_offset, scratch_bytes, n_random, {}, 0};
     step.params.resize((params_bytes + 7) / 8 + 1);
     if (params_bytes) {
         std::memcpy(step.params.data(), params, params_bytes);
@@ -125,7 +125,7 @@ extern "C" int cymx_plan_run(const cymx_plan *plan, int32_t start, int32_t stop,
         if (is_fresh(step, buffers, seen)) {
             continue;
         }
-        if (const int code = run_step(step, slots, seed, counter, err)) {
+        if (const int code = run_step(step, slots, plan->n_slots - 1, seed, counter, err)) {
             return code;
         }
         for (size_t s = 0; s < step.sources.size(); ++s) {

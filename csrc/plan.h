@@ -21,9 +21,9 @@ typedef struct cymx_operand {
 cymx_plan *cymx_plan_new(int32_t n_slots);
 void cymx_plan_retain(cymx_plan *plan);
 void cymx_plan_release(cymx_plan *plan);
-/* Appends a step; operands are n_in inputs, then n_out outputs.  Everything is copied.  scratch_slot -1: no scratch.  n_random: Philox counters used. */
+/* Appends a step; operands are n_in inputs, then n_out outputs.  Everything is copied.  scratch lies in the last slot.  n_random: Philox counters used. */
 void cymx_plan_add(cymx_plan *plan, cymx_kernel kernel, const char *label, const cymx_operand *operands, int32_t n_in, int32_t n_out,
-                   const void *params, int64_t params_bytes, int32_t scratch_slot, int64_t scratch_offset, uint64_t n_random);
+                   const void *params, int64_t params_bytes, int64_t scratch_offset, int64_t scratch_bytes, uint64_t n_random);
 /* Keeps what the step appended last makes: it is run only where one of the buffers in these slots was written since, or may have been.  The last slot
  * (the arena), which starts as zeros there, holds the versions seen, n_sources of 8 bytes from seen_offset on.  Such a step draws no random numbers. */
 void cymx_plan_keep(cymx_plan *plan, const int32_t *sources, int32_t n_sources, int64_t seen_offset);

@@ -14,6 +14,7 @@ cdef extern from "cymx.h" nogil:
         const void *params
         int64_t params_bytes
         void *scratch
+        int64_t scratch_bytes
         uint64_t seed
         uint64_t counter
         cymx_error *err

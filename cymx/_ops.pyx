@@ -43,7 +43,7 @@ cdef extern from "plan.h" nogil:
     void cymx_plan_add(
         cymx_plan *plan, cymx_kernel kernel, const char *label, const cymx_operand *operands, int32_t n_in, int32_t
         n_out,
-        const void *params, int64_t params_bytes, int32_t scratch_slot, int64_t scratch_offset, uint64_t n_random)
+        const void *params, int64_t params_bytes, int64_t scratch_offset, int64_t scratch_bytes, uint64_t n_random)
     void cymx_plan_keep(cymx_plan *plan, const int32_t *sources, int32_t n_sources, int64_t seen_offset)
     uint64_t cymx_plan_n_random(const cymx_plan *plan, int32_t start, int32_t stop)
     int cymx_plan_run(
@@ -62,6 +62,8 @@ cdef extern from "onednn.h" nogil:
     void cymx_onednn_enable(int on)
     int cymx_onednn_enabled()
     int64_t cymx_onednn_conv_weight_bytes(const cymx_args *args)
+    cymx_kernel cymx_onednn_find(const char *name)
+    int64_t cymx_onednn_scratch_bytes(const char *name, const cymx_args *args)
 
 
 # Below this much work (nanoseconds on one core, see compiler/plan.py) a run may take place in the calling thread: a
@@ -255,8 +257,8 @@ cdef class Parts:
 cdef class Plan(Parts):
     """Compiled steps on numbered slots: bound arrays first, the arena last.  Immutable; may be run by many threads.
 
-    steps: (kernel, label, inputs, outputs, params, scratch offset or None, n_random, work) with operands (slot, offset
-    in bytes, shape, dtype).
+    steps: (kernel, label, inputs, outputs, params, scratch, n_random, work) with operands (slot, offset in bytes, shape,
+    dtype) and scratch (offset in the arena, bytes).
     n_arrays: the number of bound arrays.   split: the number of forward steps.   kept: step -> (slots, offset in the
     arena) of steps that run again only where an array of these slots was written; the arena starts with zeros there, 8
     bytes a slot.
@@ -296,7 +298,7 @@ cdef class Plan(Parts):
             cymx_plan_add(
                 self.ptr, find_kernel(kernel), label.encode(), operands, len(inputs), len(outputs),
                 <const char *>block, len(block),
-                -1 if scratch is None else self.n_arrays, 0 if scratch is None else scratch, n_random)
+                scratch[0], scratch[1], n_random)
         finally:
             free(operands)
 
@@ -385,6 +387,37 @@ def conv_weight_bytes(params, shape, dtype):
     return cymx_onednn_conv_weight_bytes(&args)
 
 
+def scratch_bytes(str name, params, inputs, outputs):
+    """Return how much scratch the library's kernel of that name wants for arrays of (shape, dtype).
+
+    It makes do with less, but looks for memory at every run then.
+    """
+    cdef bytes block, key = name.encode()
+    cdef const char *c_name = key
+    cdef int n = len(inputs) + len(outputs), i = 0
+    cdef cymx_tensor *tensors
+    cdef cymx_args args
+    cdef int64_t n_bytes
+    load_library()
+    if cymx_onednn_find(c_name) is NULL:
+        return 0
+    block = pack_params(params)
+    tensors = <cymx_tensor *>malloc(sizeof(cymx_tensor) * (n + 1))
+    try:
+        for shape, dtype in (*inputs, *outputs):
+            fill_tensor(&tensors[i], shape, dtype)
+            i += 1
+        memset(&args, 0, sizeof(args))
+        args._in, args.out = tensors, tensors + len(inputs)
+        args.n_in, args.n_out = len(inputs), len(outputs)
+        args.params, args.params_bytes = <const char *>block, len(block)
+        with nogil:
+            n_bytes = cymx_onednn_scratch_bytes(c_name, &args)
+    finally:
+        free(tensors)
+    return n_bytes
+
+
 def launch(
         str name, list inputs, list outputs, params=(), uint64_t seed=0, uint64_t counter=0, int64_t scratch_bytes=0):
     """Run kernel `name` on NumPy arrays in the calling thread.
@@ -410,7 +443,7 @@ def launch(
         args._in, args.out = tensors, tensors + len(inputs)
         args.n_in, args.n_out = len(inputs), len(outputs)
         args.params, args.params_bytes = <const char *>block, len(block)
-        args.scratch = scratch.ptr.data
+        args.scratch, args.scratch_bytes = scratch.ptr.data, scratch_bytes
         args.seed, args.counter, args.err = seed, counter, &err
         with nogil:
             code = kernel(&args)

@@ -39,8 +39,8 @@ int64_t physical_bytes() {
     return bytes;
 }
 
-// Maps memory that starts at a huge page, so that the kernel can use them.
-void *map_pages(int64_t bytes) {
+// Maps memory that starts at a huge page, so that the kernel can use them; but not for what lies beyond the bytes in use.
+void *map_pages(int64_t bytes, int64_t used_bytes) {
     const size_t mapped = bytes + huge_page_bytes;
     char *base = static_cast<char *>(mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     if (base == MAP_FAILED) return nullptr;
@@ -48,21 +48,21 @@ void *map_pages(int64_t bytes) {
     if (before) munmap(base, before);
     if (after) munmap(base + before + bytes, after);
 #ifdef MADV_HUGEPAGE
-    madvise(base + before, bytes, MADV_HUGEPAGE);
+    madvise(base + before, used_bytes / huge_page_bytes * huge_page_bytes, MADV_HUGEPAGE);
 #endif
     return base + before;
 }
 
 void *allocate(size_t bytes) { return aligned_alloc(64, (bytes + 63) / 64 * 64); }
 
-Buffer *make_block(int32_t size_class) {
+Buffer *make_block(int32_t size_class, int64_t used_bytes) {
     const int64_t bytes = class_bytes(size_class);
     const bool apart = bytes >= apart_bytes;
     void *memory = allocate(sizeof(Buffer) + (apart ? 0 : bytes));
     if (!memory) return nullptr;
     Buffer *block = new (memory) Buffer;
     block->size_class = size_class;
-    block->data = !apart ? block + 1 : bytes >= mapped_bytes ? map_pages(bytes) : allocate(bytes);
+    block->data = !apart ? block + 1 : bytes >= mapped_bytes ? map_pages(bytes, used_bytes) : allocate(bytes);
     if (block->data) return block;
     free(block);
     return nullptr;
@@ -118,7 +118,7 @@ cymx_buffer *out_of_memory(const Context &context, const cymx_storage_stats &sta
 }
 
 // What the pool cannot give: makes room under the limit, then asks the system, the second time with an empty pool.
-Buffer *make_fresh(Context &context, int32_t size_class) {
+Buffer *make_fresh(Context &context, int32_t size_class, int64_t bytes) {
     for (int attempt = 0; attempt < 2; ++attempt) {
         Buffer *freed;
         {
@@ -128,7 +128,7 @@ Buffer *make_fresh(Context &context, int32_t size_class) {
             freed = trim(context.pool, attempt ? 0 : room);
         }
         free_blocks(freed);
-        if (Buffer *block = make_block(size_class)) return block;
+        if (Buffer *block = make_block(size_class, bytes)) return block;
     }
     return nullptr;
 }
@@ -187,7 +187,7 @@ cymx_buffer *cymx_buffer_new(int32_t device_type, int32_t device_id, int64_t byt
             ++stats.n_pool_hits;
         }
     }
-    if (!block) block = make_fresh(context, size_class);
+    if (!block) block = make_fresh(context, size_class, bytes);
     if (!block) {
         Guard guard(context.lock);
         stats.live_bytes -= bytes;

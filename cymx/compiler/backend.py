@@ -45,8 +45,8 @@ class Cpu:
     reorders = True
 
     def prepare(self, launch: Launch, ins: Sequence[Tensor], outs: Sequence[Tensor]) -> Launch:
-        """Return the launch itself."""
-        return launch
+        """Return the launch, with the scratch that its kernel wants."""
+        return launch._replace(scratch_bytes=_ops.scratch_bytes(launch.kernel, launch.params, ins, outs))
 
     def runner(
         self,

@@ -1,8 +1,8 @@
 """Memory: give every value that a plan leaves behind its place: a bound array, or an offset in the plan's arena.
 
-Values whose lives do not overlap share memory.  A Map step may write over an input that it is the last to read.  What
-forward steps leave for backward
-ones stays untouched to the end, so that backward may run more than once.  Offsets are multiples of 64 bytes.
+Values whose lives do not overlap share memory.  A Map step may write over an input that it is the last to read.  A
+kernel's scratch lies in what is free while it runs.  What forward steps leave for backward ones stays untouched to the
+end, so that backward may run more than once.  Offsets are multiples of 64 bytes.
 """
 
 from bisect import insort
@@ -21,12 +21,13 @@ ALIGNMENT = 64
 class Memory:
     """offsets: stored entry -> offset in the arena.
 
-    scratch: step number -> offset of its scratch.  seen: step number -> offset of what it has seen of its sources.
+    scratch: step number -> (offset, bytes) of its scratch.  seen: step number -> offset of what it has seen of its
+    sources.
     arena_bytes: the arena's size.  seen_bytes: how much of it, from the beginning, must start with zeros.
     """
 
     offsets: dict[Entry, int] = field(default_factory=dict)
-    scratch: dict[int, int] = field(default_factory=dict)
+    scratch: dict[int, tuple[int, int]] = field(default_factory=dict)
     seen: dict[int, int] = field(default_factory=dict)
     arena_bytes: int = 0
     seen_bytes: int = 0
@@ -60,9 +61,8 @@ def memory(
             else:
                 result.offsets[output] = arena.take(output, n_bytes(output))
         if scratch_bytes[number]:
-            result.scratch[number] = arena.take(number, scratch_bytes[number])
-            if enabled:
-                arena.give_back(number)
+            n = scratch_bytes[number]
+            result.scratch[number] = (arena.lend(n) if enabled else arena.take(number, n)), n
         if enabled:
             for entry in dying.get(number, ()):
                 if last_use[entry] == number and entry in result.offsets:
@@ -70,7 +70,7 @@ def memory(
     # An entry written over keeps the offset it had: its readers have all run by then.
     for old, new in arena.history():
         result.offsets[old] = result.offsets[new]
-    result.arena_bytes = arena.size
+    result.arena_bytes = arena.most
     return result
 
 
@@ -137,7 +137,7 @@ class _Arena:
     """Free and taken stretches of one block of memory; best fit."""
 
     def __init__(self):
-        self.size = 0
+        self.size = self._lent = 0
         self._free: list[tuple[int, int]] = []  # (bytes, offset), sorted
         self._taken: dict[object, tuple[int, int]] = {}
         self._moves: list[tuple[Entry, Entry]] = []
@@ -145,17 +145,32 @@ class _Arena:
     def take(self, key: object, n: int) -> int:
         """Return the offset of a stretch of at least n bytes."""
         n = max(ALIGNMENT, -(-n // ALIGNMENT) * ALIGNMENT)
-        for i, (length, offset) in enumerate(self._free):
-            if length >= n:
-                del self._free[i]
-                if length > n:
-                    insort(self._free, (length - n, offset + n))
-                break
-        else:
-            offset = self.size
-            self.size += n
+        length, offset = stretch = self._room(n)
+        if length:
+            self._free.remove(stretch)
+        if length > n:
+            insort(self._free, (length - n, offset + n))
+        self.size = max(self.size, offset + n)
         self._taken[key] = (n, offset)
         return offset
+
+    def lend(self, n: int) -> int:
+        """Return the offset of n bytes that nobody holds now; they are not taken, so that they part no values."""
+        offset = self._room(n)[1]
+        self._lent = max(self._lent, offset + n)
+        return offset
+
+    def _room(self, n: int) -> tuple[int, int]:
+        """Return the smallest free stretch of n bytes, or else the one that may grow, at the end."""
+        for stretch in self._free:
+            if stretch[0] >= n:
+                return stretch
+        return next((s for s in self._free if sum(s) == self.size), (0, self.size))
+
+    @property
+    def most(self) -> int:
+        """How many bytes were needed."""
+        return max(self.size, self._lent)
 
     def give_back(self, key: object) -> None:
         """Free a stretch and join it with its free neighbours."""

@@ -78,7 +78,7 @@ def plan(
         inputs = step.inputs if step.is_program else step.nodes[0].inputs
         ins = [(*place(e), *t) for e, t in zip(inputs, types[0])]
         outs = [(*place(e), *t) for e, t in zip(step.outputs, types[1])]
-        scratch = places.scratch.get(number)
+        scratch = places.scratch.get(number, (0, 0))
         rows.append((launch.kernel, step.label, ins, outs, launch.params, scratch, launch.n_random, work(step)))
         wheres = " ".join(_where(p, arrays) for p in ins), " ".join(_where(p, arrays) for p in outs)
         lines.append(

@@ -7,6 +7,7 @@ from compiler.support import ALL_OPTIONS, Seen, compiled
 from compiler.test_fuse import root
 
 import cymx as mx
+from cymx import _ops
 from cymx.base import NUMPY_DTYPES
 
 
@@ -26,7 +27,8 @@ def check(seen):
                 made = lives[e][0]
                 lives[e] = (made, never if step.backward and not steps[made].backward else max(lives[e][1], i))
     spans = [(places.offsets[e], places.offsets[e] + n_bytes(e), *life, e) for e, life in lives.items()]
-    spans += [(at, at + seen.scratch_bytes[i], i, i, None) for i, at in places.scratch.items()]
+    spans += [(at, at + n, i, i, None) for i, (at, n) in places.scratch.items()]
+    assert {i: n for i, (_, n) in places.scratch.items()} == {i: n for i, n in enumerate(seen.scratch_bytes) if n}
     for start, stop, *_ in spans:
         assert start % 64 == 0 and stop <= places.arena_bytes
     for i, (start, stop, made, last, u) in enumerate(spans):
@@ -54,20 +56,45 @@ def test_random_graphs(seed, monkeypatch):
         check(seen)
 
 
-def test_a_convolution_with_scratch(monkeypatch):
+def test_convolutions_whose_library_wants_scratch(monkeypatch):
     seen = Seen(monkeypatch)
     x = mx.sym.Variable("x")
     for i in range(3):
         x = mx.sym.Activation(
-            mx.sym.Convolution(x, kernel=(3, 3), pad=(1, 1), num_filter=4, name=f"c{i}"), act_type="tanh"
+            mx.sym.Convolution(x, kernel=(3, 3), pad=(1, 1), num_filter=64, name=f"c{i}"), act_type="tanh"
         )
     shapes = {
-        "x": (2, 4, 8, 8),
-        **{f"c{i}_weight": (4, 4, 3, 3) for i in range(3)},
-        **{f"c{i}_bias": (4,) for i in range(3)},
+        "x": (2, 64, 8, 8),
+        **{f"c{i}_weight": (64, 64, 3, 3) for i in range(3)},
+        **{f"c{i}_bias": (64,) for i in range(3)},
     }
     compiled(x, True, dict.fromkeys(shapes, "write"), **shapes)
     check(seen)
+    assert bool(seen.places.scratch) == _ops.onednn()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_scratch_of_any_size(seed, monkeypatch):
+    rng = np.random.default_rng(seed)
+    monkeypatch.setattr(_ops, "scratch_bytes", lambda *launch: int(rng.integers(1, 9000)))
+    seen = Seen(monkeypatch)
+    symbol, _, args, used = random_graph(rng, int(rng.integers(20, 80)))
+    for options in ALL_OPTIONS:
+        compiled(symbol, True, dict.fromkeys(used, "write"), options, **{n: args[n].shape for n in used})
+        assert seen.places.scratch
+        check(seen)
+
+
+def test_gradients_are_made_before_their_inputs_grow_old():
+    """Weight gradients are nobody's inputs: each is made before the layer below goes back, so that few values live."""
+    x = mx.sym.Variable("x")
+    for i in range(20):
+        x = mx.sym.Activation(mx.sym.dot(x, mx.sym.Variable(f"w{i}")), act_type="tanh")
+    shapes = {"x": (32, 32), **{f"w{i}": (32, 32) for i in range(20)}}
+    n_kept, n_at_a_time = 19, 3
+    assert (
+        compiled(x, True, dict.fromkeys(shapes, "write"), **shapes).arena_bytes <= (n_kept + n_at_a_time) * 32 * 32 * 4
+    )
 
 
 def test_a_chain_lives_in_two_values():

@@ -105,7 +105,7 @@ def test_a_failing_kernel_is_named_at_the_wait():
     """A plan whose matmul brings operands that do not fit: the run is accepted, and the wait tells where it failed."""
     operand = (0, 0, (2, 3), "float32")
     plan = _ops.Plan(
-        [("matmul", "dot 'broken'", [operand, operand], [(1, 0, (2, 2), "float32")], (0, 0), None, 0, 1 << 30)], 2, 1
+        [("matmul", "dot 'broken'", [operand, operand], [(1, 0, (2, 2), "float32")], (0, 0), (0, 0), 0, 1 << 30)], 2, 1
     )
     x, y = mx.nd.ones((2, 3)), mx.nd.ones((2, 2))
     plan.run([x, y], None)
