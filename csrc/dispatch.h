@@ -19,6 +19,8 @@ cymx_kernel cymx_kernel_find_portable(const char *name);
 
 /* The number by which a map program names the functor `name` of include/cymx/map.h, or -1.  Defined in functors.cpp. */
 int cymx_functor_find(const char *name);
+/* The other way: its name, how many arguments it takes, and the dtypes that it computes in, bit i for flag i; null for no functor's number. */
+const char *cymx_functor_describe(int number, int32_t *arity, uint32_t *types);
 
 #ifdef __cplusplus
 }

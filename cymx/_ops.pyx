@@ -6,7 +6,7 @@ Holds no state but the choice of instruction set.  Called by: compiler/plan, nda
 """
 
 cimport cython
-from libc.stdint cimport int32_t, int64_t, intptr_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, intptr_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
@@ -56,6 +56,7 @@ cdef extern from "dispatch.h" nogil:
     const char *cymx_isa_supported()
     cymx_kernel cymx_kernel_find(const char *name)
     int cymx_functor_find(const char *name)
+    const char *cymx_functor_describe(int number, int32_t *arity, uint32_t *types)
 
 cdef extern from "onednn.h" nogil:
     int cymx_onednn_load(const char *path, cymx_error *err)
@@ -132,6 +133,19 @@ def functor(name):
     if number < 0:
         raise MXNetError(f"there is no functor {name!r} in include/cymx/map.h")
     return number
+
+
+def describe_functor(int number):
+    """Return the name of a functor, its number of arguments, and the mask of the dtypes it computes in (bit: flag).
+
+    Raises MXNetError where no functor has that number.
+    """
+    cdef int32_t arity = 0
+    cdef uint32_t types = 0
+    cdef const char *name = cymx_functor_describe(number, &arity, &types)
+    if name is NULL:
+        raise MXNetError(f"there is no functor {number} in include/cymx/map.h")
+    return (<bytes>name).decode(), arity, types
 
 
 def has_kernel(name):
