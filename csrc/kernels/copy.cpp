@@ -3,7 +3,7 @@
 // They work by element size, for every dtype.  All but pad are one strided copy between a contiguous array and a part, or another order, of one.
 // Inputs are read once and outputs written once; nothing may alias.  Called by: transpose, swapaxes, Concat, stack, split, slice*, Pad, copy and
 // their gradients.  tile, repeat and broadcasts are map's business.
-#include "cymx/params.h"
+#include "cymx/index.h"
 #include "table.h"
 #include "types.h"
 
@@ -301,21 +301,6 @@ int slice_scatter(const cymx_args *args) {
 }
 
 // ---- pad ------------------------------------------------------------------------------------------------------------------------------------------
-
-// Where output position `at` of an axis comes from, or -1: from the constant.
-i64 pad_source(i64 at, i64 n, i64 mode) {
-    if (at >= 0 && at < n) {
-        return at;
-    }
-    if (mode == PAD_CONSTANT) {
-        return -1;
-    }
-    if (mode == PAD_EDGE || n == 1) {
-        return at < 0 ? 0 : n - 1;
-    }
-    i64 period = 2 * (n - 1), folded = (at % period + period) % period;
-    return folded < n ? folded : period - folded;
-}
 
 template <class T> void pad_rows(const cymx_tensor &x, const cymx_tensor &y, const pad_params &p, T value) {
     const i32 last = x.ndim - 1;

@@ -6,8 +6,7 @@
 // one_hot, gather_nd, scatter_nd, and gradients.
 #include <stdlib.h>
 
-#include "cymx/map.h"
-#include "cymx/params.h"
+#include "cymx/index.h"
 #include "cymx/reduce.h"
 #include "table.h"
 #include "types.h"
@@ -15,10 +14,6 @@
 namespace {
 
 constexpr i64 parallel_bytes = 1 << 18;
-
-template <class T> i64 to_index(T x) { return cast<i64>(x); }
-inline i64 to_index(float16 x) { return cast<i64>(to_float(x)); }
-inline i64 to_index(bfloat16 x) { return cast<i64>(to_float(x)); }
 
 // All indices as int64, or null when there is no memory for them or their dtype is unknown (and err says so).  The caller frees them.
 i64 *read_indices(const cymx_args *args, const cymx_tensor &t) {
@@ -40,13 +35,6 @@ i64 *read_indices(const cymx_args *args, const cymx_tensor &t) {
         return nullptr;
     }
     return out;
-}
-
-i64 bring_in_range(i64 index, i64 n, i64 mode) {
-    if (mode == INDEX_WRAP) {
-        return (index % n + n) % n;
-    }
-    return index < 0 ? 0 : index >= n ? n - 1 : index;
 }
 
 // `table` as (outer, length, inner) around the axis that is indexed.

@@ -1,7 +1,7 @@
 // How a kernel goes from a run-time dtype, or an element size, to a C++ type, and how it spreads its tasks.  Read by: rooms in this folder that
 // reduce, move, index or make elements.
 #pragma once
-#include "cymx/half.h"
+#include "cymx/wide.h"
 #include "errors.h"
 
 namespace {
@@ -67,20 +67,5 @@ template <class F> inline void for_tasks(i64 n, bool large, F f) {
         f(i);
     }
 }
-
-// A number as an element of type T.
-template <class T> struct Converted {
-    template <class V> static T of(V x) { return (T)x; }
-};
-template <> struct Converted<bool> {
-    template <class V> static bool of(V x) { return x != V(0); }
-};
-template <> struct Converted<float16> {
-    template <class V> static float16 of(V x) { return from_float<float16>((float)x); }
-};
-template <> struct Converted<bfloat16> {
-    template <class V> static bfloat16 of(V x) { return from_float<bfloat16>((float)x); }
-};
-template <class T, class V> inline T convert(V x) { return Converted<T>::of(x); }
 
 } // namespace

@@ -99,6 +99,11 @@ def merged(dims: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return result
 
 
+def row_major(shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the strides of a contiguous array, in elements."""
+    return tuple(prod(shape[d + 1 :]) for d in range(len(shape)))
+
+
 def offset_text(index: str, dims: Dims) -> str:
     """Return a C expression: the offset of element number `index` of a space with these strides.
 
@@ -174,7 +179,7 @@ def _inputs(p: Program, vector: int) -> list[_Input]:
             way = "value"
         elif vector > 1 and dims[-1][0] % vector == 0 and dims[-1][1] == 0:
             way = "splat"
-        elif vector > 1 and dims[-1][1] == 1 and all(n % vector == 0 for n in (dims[-1][0], *(s for _, s in dims[:-1]))):
+        elif vector > 1 and dims[-1][1] == 1 and not any(n % vector for n in (dims[-1][0], *(s for _, s in dims[:-1]))):
             way = "pack"
         else:
             way = "each"
@@ -192,7 +197,7 @@ def _vector(p: Program, run: int, most: int) -> int:
 
 
 def _unroll(p: Program, vector: int, inputs: Sequence[_Input]) -> int:
-    """Return how many packs a thread has in flight: 64 bytes of them, while the text of their arithmetic stays short."""
+    """Return how many packs a thread has in flight: 64 bytes of them, while their arithmetic stays short."""
     in_bytes = vector * sum(ITEM_BYTES[i.dtype] for i in inputs if i.way != "value")
     # Functors of floats alone are the long ones.
     work = sum(1 if _ops.describe_functor(number)[2] >> _INT32 & 1 else 8 for _, number, _, _ in p.code)
@@ -205,8 +210,8 @@ def _unroll(p: Program, vector: int, inputs: Sequence[_Input]) -> int:
 def _constant(dtype: str, bits: int) -> tuple[str, str]:
     """Return a constant as C and as a comment, from the bits that a parameter block holds."""
     if dtype not in ("float32", "float64"):
-        value = bool(bits) if dtype == "bool" else bits
-        return f"({C_TYPES[dtype]}){str(value).lower() if dtype == 'bool' else f'0x{bits & (2**64 - 1):x}ull'}", str(value)
+        value = int(bool(bits)) if dtype == "bool" else bits
+        return f"({C_TYPES[dtype]})0x{value & (2**64 - 1):x}ull", str(value)
     number = struct.unpack("=d", struct.pack("=q", bits))[0]
     if dtype == "float64":
         return f"double_of(0x{bits & (2**64 - 1):016x}ull)", repr(number)
@@ -263,7 +268,7 @@ def _group(p: Program, inputs: Sequence[_Input], vector: int, unroll: int, space
             for k in range(vector):
                 lines.append(f"        x.{i.name}.v[{k}] = {i.name}[{offset_text(f'(i + {k}u)', i.dims)}];")
         else:
-            lines.append(f"        load_pack({i.name} + ({at}), x.{i.name});")
+            lines.append(f"        load_pack({i.name} + {at}, x.{i.name});")
     lines += ["    }", f"    template <class I> {_FN} void load_one(I i, int k, In &x) const {{"]
     lines += [
         f"        x.{i.name}.v[k] = {i.name}[{'i' if i.way == 'whole' else offset_text('i', i.dims)}];" for i in loaded
@@ -292,7 +297,7 @@ def _arithmetic(p: Program, inputs: Sequence[_Input]) -> list[str]:
         lines.append(f"const {types[r]} r{r} = {call}({', '.join(f'r{s}' for s in sources)});")
     for k, (register, kind) in enumerate(zip(p.stores, p.kinds, strict=True)):
         if kind == STORE_PLAIN:
-            lines.append(f"y.out{k}.v[k] = FromRegister<{C_TYPES[p.outs[k]]}>::of(r{register});")
+            lines.append(f"y.out{k}.v[k] = convert<{C_TYPES[p.outs[k]]}>(r{register});")
         else:
             lines.append(f"t.out{k}.add(r{register});")
     return lines
@@ -371,28 +376,29 @@ def map_reduce_work(p: Program, device: Device) -> Work:
     wanted = 8 * device.n_sm  # blocks that fill the device
     if space.inner_reduced:
         packs = n_reduced // vector
-        threads = THREADS if packs >= 1024 or (packs >= 256 and n_cells < wanted) else min(32, _power(ceil_div(packs, 2)))
+        alone = packs >= 1024 or (packs >= 256 and n_cells < wanted)
+        threads = THREADS if alone else min(32, _power(ceil_div(packs, 2)))
         blocks, share = min(ceil_div(n_cells * threads, THREADS), 16 * wanted), threads * unroll * 2
         pieces = ceil_div(wanted, blocks) if threads == THREADS else 1
         pieces = max(1, min(pieces, packs // share))
-        loop, sizes, counts = "reduce_runs", (n_cells, n_reduced), "i64 n_cells, i64 n_reduced"
+        loop, sizes = "reduce_runs", {"n_cells": n_cells, "n_reduced": n_reduced}
     else:
         threads = min(32, _power(ceil_div(space.inner, vector)))
         n_outer = n_cells // space.inner
         blocks = n_outer * ceil_div(space.inner, threads * vector)
         pieces = max(1, min(ceil_div(wanted, blocks), n_reduced // (THREADS // threads * unroll * 2), 65535))
-        loop, sizes, counts = "reduce_columns", (space.inner, n_outer, n_reduced), "i64 n_columns, i64 n_outer, i64 n_rows"
-    casts = ", ".join(f"(I){word}" for word in counts.replace("i64 ", "").split(", "))
-    body = f"{loop}<I, threads>(g, {casts}, partial);"
+        loop, sizes = "reduce_columns", {"n_columns": space.inner, "n_outer": n_outer, "n_rows": n_reduced}
+    body = f"{loop}<I, threads>(g, {', '.join(f'(I){name}' for name in sizes)}, partial);"
+    counts = ", ".join(f"i64 {name}" for name in sizes)
     text = _source(p, inputs, group, "class I, int threads", f"u64 *partial, {counts}", body)
     kernel = Kernel(text, f"cymx::fused<{_index_type(p)}, {threads}>")
     partial = Scratch() if pieces > 1 else 0
-    launches = [Launch(kernel, (blocks, pieces, 1), (THREADS, 1, 1), (*_addresses(p), partial, *sizes))]
+    launches = [Launch(kernel, (blocks, pieces, 1), (THREADS, 1, 1), (*_addresses(p), partial, *sizes.values()))]
     if pieces == 1:
         return Work(tuple(launches))
     across = 32 if n_cells >= 32 else 1
     for number, k in enumerate(p.tails):
-        types = f"cymx::reducer::{STORE_KINDS[p.kinds[k]]}, {_name(p.registers()[p.stores[k]])}, {_name(p.outs[k])}"
+        types = f"cymx::reducer::{STORE_KINDS[p.kinds[k]]}, {c_name(p.registers()[p.stores[k]])}, {c_name(p.outs[k])}"
         join = Kernel('#include "fused.cuh"\n', f"cymx::join_pieces<{types}, {across}>")
         args = (Scratch(8 * number * pieces * n_cells), Out(k), n_cells, pieces)
         launches.append(Launch(join, (ceil_div(n_cells, across), 1, 1), (THREADS, 1, 1), args))
@@ -420,7 +426,7 @@ def fill_work(output: int, dtype: str, n: int, value: int, device: Device) -> Wo
     return Work((Launch(launch.kernel, launch.grid, launch.block, args),))
 
 
-def _name(dtype: str) -> str:
+def c_name(dtype: str) -> str:
     """Return the C type as it is named outside of namespace cymx."""
     return C_TYPES[dtype] if dtype in ("float32", "float64", "bool") else f"cymx::{C_TYPES[dtype]}"
 

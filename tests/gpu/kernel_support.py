@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 from gpu import emulator
 
-import cymx.gpu.recipes
 from cymx.base import NUMPY_DTYPES, dtype_name
-from cymx.gpu import compiler, recipe
+from cymx.gpu import compiler, recipe, recipes
 
 GUARD = 256  # bytes before and after an operand
 GUARD_BYTE, FRESH_BYTE = 0xA5, 0xCB
@@ -24,17 +23,17 @@ DEVICE = recipe.Device()
 
 def load_recipes() -> None:
     """Import every module of cymx/gpu/recipes."""
-    for module in pkgutil.iter_modules(cymx.gpu.recipes.__path__):
+    for module in pkgutil.iter_modules(recipes.__path__):
         importlib.import_module(f"cymx.gpu.recipes.{module.name}")
 
 
 class Operand:
-    """Memory of an array between guards, 256-byte aligned as on a device."""
+    """Memory of an array between guards, 256-byte aligned as on a device, or `shift` bytes off as a view may be."""
 
-    def __init__(self, n_bytes: int, content: bytes | None = None):
+    def __init__(self, n_bytes: int, content: bytes | None = None, shift: int = 0):
         self.n_bytes = n_bytes
-        self._memory = np.full(n_bytes + 3 * GUARD, GUARD_BYTE, np.uint8)
-        start = GUARD + -(self._memory.ctypes.data + GUARD) % GUARD
+        self._memory = np.full(n_bytes + 4 * GUARD, GUARD_BYTE, np.uint8)
+        start = GUARD + -(self._memory.ctypes.data + GUARD) % GUARD + shift
         self.bytes = self._memory[start : start + n_bytes]
         self._guards = (self._memory[:start], self._memory[start + n_bytes :])
         self.bytes[:] = FRESH_BYTE if content is None else np.frombuffer(content, np.uint8)
@@ -56,12 +55,14 @@ def run_row(
     device: recipe.Device = DEVICE,
     in_place: dict[int, int] | None = None,
     same_bits: bool = True,
+    misaligned: bool = False,
 ) -> list[np.ndarray]:
     """Run a kernel row on the emulator; return its outputs.
 
     outs: (shape, dtype) of each.   params: what the recipe takes.   seed, counter: the random state.   in_place:
     outputs that share their input's memory, by index.   same_bits: whether three thread orders must agree to the bit
-    (float atomics do not).  Raises AssertionError where they differ, where a write misses its array or hits an input.
+    (float atomics do not).   misaligned: operands lie one element off.  Raises AssertionError
+    where they differ, where a write misses its array or reaches an input.
     """
     load_recipes()
     arrays = [np.ascontiguousarray(x) for x in inputs]
@@ -69,7 +70,17 @@ def run_row(
     types = [recipe.Tensor(tuple(shape), dtype_name(dtype)) for shape, dtype in outs]
     work = recipe.find(row)(row, ins, types, params, device)
     results = [
-        run_work(work, arrays, types, seed=seed, counter=counter, device=device, in_place=in_place, order=order)
+        run_work(
+            work,
+            arrays,
+            types,
+            seed=seed,
+            counter=counter,
+            device=device,
+            in_place=in_place,
+            order=order,
+            misaligned=misaligned,
+        )
         for order in emulator.ORDERS
     ]
     if same_bits:
@@ -89,14 +100,17 @@ def run_work(
     device: recipe.Device = DEVICE,
     in_place: dict[int, int] | None = None,
     order: str = "forward",
+    misaligned: bool = False,
 ) -> list[np.ndarray]:
     """Run a recipe's work once, in one thread order; return the outputs."""
     shared = in_place or {}
     contents = [x.tobytes() for x in inputs]
-    given = [Operand(len(content), content) for content in contents]
+    given = [Operand(len(c), c, misaligned * x.itemsize) for c, x in zip(contents, inputs)]
     dtypes = [NUMPY_DTYPES[t.dtype] for t in outs]
     made = [
-        given[shared[i]] if i in shared else Operand(int(np.prod(t.shape, dtype=np.int64)) * dtype.itemsize)
+        given[shared[i]]
+        if i in shared
+        else Operand(int(np.prod(t.shape, dtype=np.int64)) * dtype.itemsize, None, misaligned * dtype.itemsize)
         for i, (t, dtype) in enumerate(zip(outs, dtypes))
     ]
     scratch = Operand(work.scratch_bytes)

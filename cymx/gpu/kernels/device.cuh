@@ -13,6 +13,11 @@
 
 namespace cymx {
 
+// n elements side by side: one access, or several of 16 bytes.
+template <class T, int n> struct alignas(n * sizeof(T) < 16 ? n * sizeof(T) : 16) Pack {
+    T v[n];
+};
+
 constexpr u32 full_warp = 0xffffffffu;
 
 // The number of this thread in a one-dimensional grid, and that of all threads: a grid-stride loop's start and step.

@@ -9,14 +9,11 @@
 #include "device.cuh"
 #include "map.h"
 #include "reduce.h"
+#include "wide.h"
 
 namespace cymx {
 
 constexpr int fused_threads = 256;
-
-template <class T, int n> struct alignas(n * sizeof(T) < 16 ? n * sizeof(T) : 16) Pack {
-    T v[n];
-};
 
 template <class T, int n> __device__ __forceinline__ void load_pack(const T *from, Pack<T, n> &x) { x = *reinterpret_cast<const Pack<T, n> *>(from); }
 template <class T, int n> __device__ __forceinline__ void store_pack(T *to, const Pack<T, n> &y) { *reinterpret_cast<Pack<T, n> *>(to) = y; }
@@ -32,15 +29,6 @@ template <int n, class T> __device__ __forceinline__ bool is_aligned(const T *p)
 template <class T> __device__ __forceinline__ T to_register(T x) { return x; }
 __device__ __forceinline__ float to_register(float16 x) { return to_float(x); }
 __device__ __forceinline__ float to_register(bfloat16 x) { return to_float(x); }
-template <class T> struct FromRegister {
-    static __device__ __forceinline__ T of(T x) { return x; }
-};
-template <> struct FromRegister<float16> {
-    static __device__ __forceinline__ float16 of(float x) { return from_float<float16>(x); }
-};
-template <> struct FromRegister<bfloat16> {
-    static __device__ __forceinline__ bfloat16 of(float x) { return from_float<bfloat16>(x); }
-};
 
 // ---- map ------------------------------------------------------------------------------------------------------------------------------------------
 

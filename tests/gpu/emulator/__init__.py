@@ -108,7 +108,7 @@ class KernelInfo(ctypes.Structure):
         ("entry", ctypes.c_void_p),
         ("name", ctypes.c_char_p),
         ("n_params", ctypes.c_uint),
-        ("sizes", ctypes.c_uint * 32),
+        ("sizes", ctypes.c_uint * 64),
     ]
 
 

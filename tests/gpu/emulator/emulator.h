@@ -100,7 +100,7 @@ template <class T> struct same { // keeps an argument from taking part in deduct
 struct Kernel { // what an image exports beside its entry
     void (*entry)(void **);
     const char *name;
-    u32 n_params, size[32], align[32];
+    u32 n_params, size[64], align[64];
     char *shared, *shared_end; // static shared memory
 };
 
