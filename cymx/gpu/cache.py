@@ -160,4 +160,6 @@ def _locked(path: Path) -> Iterator[None]:
                     os.unlink(path)
             return
         finally:
+            with contextlib.suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_UN)  # a child that was forked meanwhile holds the file open, too
             os.close(handle)

@@ -44,7 +44,7 @@ def reset() -> None:
 
 
 def configure(**settings: int) -> None:
-    """Change settings: devices, memory (bytes), lazy (0: streams run at once), order (0, 1, 2), version, arch, peers."""
+    """Change settings: devices, memory (bytes), lazy (0: streams run at once), order, version, arch, peers."""
     for name, value in settings.items():
         if library().emulated_set(name.encode(), value):
             raise ValueError(f"the emulated driver has no setting {name!r}")
