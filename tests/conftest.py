@@ -4,6 +4,7 @@ import pytest
 
 
 def pytest_addoption(parser):
+    parser.addoption("--all-kernels", action="store_true", help="compile all GPU kernels for every architecture")
     parser.addoption(
         "--device", choices=["emulated", "real"], default="emulated", help="what the tests of mx.gpu run on"
     )

@@ -7,7 +7,7 @@ from ..base import Context, cpu
 from ..ir import Entry, Graph, Node, Type, rewrite
 from ..ops._build import F, Value, scope, variable
 from ..ops._def import Kernel, Launch, Map
-from .backend import backend_of
+from .backend import Backend, backend_of
 from .channels_last import channels_last
 from .fold import fold
 from .fuse import CONSTANT, Step, fuse, stored
@@ -45,6 +45,7 @@ def compile_graph(
     options: Options = DEFAULTS,
     in_place: Sequence[str] = (),
     own_arena: bool = False,
+    backend: Backend | None = None,
 ) -> Plan:
     """Return the plan of a graph.
 
@@ -53,10 +54,11 @@ def compile_graph(
     in_place: names of variables that take the outputs, one for each, so that there are no outputs.
     own_arena: whether all runs are given one arena, which starts with zeros in its first Plan.seen_bytes, so that an
     inference plan may keep there what depends on weights alone.
+    backend: where it will run, if not where the context says.
     Slots are named arg:NAME (every variable), out:K, head:K (gradient that flows into output K) and grad:NAME.  Raises
     MXNetError.
     """
-    backend = backend_of(place(graph, context or cpu(0), groups))
+    backend = backend or backend_of(place(graph, context or cpu(0), groups))
     typed = lower(graph, types, train)
     if in_place:
         by_name = {n.name: n for n in typed.nodes() if n.op is None}

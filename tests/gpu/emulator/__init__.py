@@ -21,25 +21,18 @@ SANITIZE = os.environ.get("CYMX_EMULATOR_SANITIZE") == "1"
 GPP = os.environ.get("CXX", "g++").split()
 FLAGS = ["-std=c++17", "-fPIC", "-shared", "-pipe", "-fvisibility=hidden", "-fno-gnu-unique"]
 # The kernels' own text decides what is rounded where; static arrays of templates must not be shared between images.
-IMAGE_FLAGS = [
-    *FLAGS,
-    "-O1",
-    "-w",
-    "-fno-exceptions",
-    "-fno-rtti",
-    "-fno-threadsafe-statics",
-    "-nostartfiles",
-    "-fmax-errors=3",
-]
+IMAGE_FLAGS = [*FLAGS, "-O1", "-w", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-fmax-errors=3"]
 SANITIZE_FLAGS = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
+# Kernels need no more than libm; what lies in an image's zeroed memory then is their shared arrays alone.
+LAST_FLAGS = SANITIZE_FLAGS if SANITIZE else ["-nostdlib", "-lm"]
 
 
 @functools.cache
 def compiler_identity() -> str:
     """Return the name and version of g++, and a digest of what every image includes."""
     version = subprocess.run([*GPP, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
-    digest = hashlib.sha256((HERE / "emulator.h").read_bytes()).hexdigest()[:16]
-    return f"{version}, emulator {digest}{', sanitized' if SANITIZE else ''}"
+    flags = repr((IMAGE_FLAGS, LAST_FLAGS)).encode()
+    return f"{version}, emulator {hashlib.sha256((HERE / 'emulator.h').read_bytes() + flags).hexdigest()[:16]}"
 
 
 def build_library(name: str, sources: Sequence[Path], flags: Sequence[str] = ()) -> Path:
@@ -93,9 +86,8 @@ class Gpp:
             for header, content in headers.items():
                 Path(folder, header).write_text(content)
             Path(folder, "kernel.cpp").write_text(text)
-            flags = [*IMAGE_FLAGS, *(SANITIZE_FLAGS if SANITIZE else ())]
-            command = [*GPP, *flags, "-I.", "-include", str(HERE / "emulator.h"), "kernel.cpp", "-o", "kernel.so"]
-            ran = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+            files = ["-I.", "-include", str(HERE / "emulator.h"), "kernel.cpp", "-o", "kernel.so"]
+            ran = subprocess.run([*GPP, *IMAGE_FLAGS, *files, *LAST_FLAGS], capture_output=True, text=True, cwd=folder)
             if ran.returncode:
                 raise ValueError(ran.stderr)
             return Path(folder, "kernel.so").read_bytes(), SYMBOL, ran.stderr
