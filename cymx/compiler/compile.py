@@ -18,6 +18,7 @@ from .lower import lower
 from .memory import memory
 from .place import place
 from .plan import Plan, operands, plan, program
+from .prepare import prepare
 from .simplify import simplify
 
 
@@ -30,6 +31,7 @@ class Options:
     share_memory: bool = True
     fold: bool = True
     channels_last: bool | None = None  # None: where it pays
+    winograd: bool | None = None
 
 
 DEFAULTS = Options()
@@ -75,8 +77,9 @@ def compile_graph(
         typed = simplify(typed)
     typed = channels_last(layout(typed), options.channels_last if backend.reorders else False)
     keeps = own_arena and not train and backend.reorders
-    if not train:
-        typed = fold(typed, options.fold, keeps)
+    if options.fold and not train:
+        typed = fold(typed)
+    typed = prepare(typed, keeps, options.winograd)
     typed = _own_outputs(typed, n_out)
     kept = kept_nodes(typed) if keeps else set()
     steps = keep(fuse(typed, options.fuse, kept), kept)

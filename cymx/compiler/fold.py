@@ -2,23 +2,18 @@
 
 A factor and an offset for each channel (a batch normalization, a bias) go into weight and bias; the sum with another
 image of the same shape and the maximum with 0 go into the convolution's own settings.  What the convolution makes must
-be read by the next node alone.  With `keep`, weights are reordered into oneDNN's layout as well, since the runtime then
-does that once (see kept.py).
+be read by the next node alone.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
-from .. import _ops  # type: ignore[attr-defined]
 from ..ir import Entry, Graph, Node
 from ..ops._build import F, Value, constant, reshape, scope
 from ..ops._def import Map, View, find
 from ..ops._shapes import n_elements
-from .fuse import stored
 
 _CONV, _CONSTANT = find("_conv_fwd"), find("_constant")
-_WEIGHTS: Any = find("_conv_weights")
 _ADD, _SUB, _MUL, _DIV = (find("broadcast_" + word) for word in ("add", "sub", "mul", "div"))
 
 
@@ -33,18 +28,18 @@ class _Chain:
     relu: bool = False
 
 
-def fold(graph: Graph, enabled: bool = True, keep: bool = False) -> Graph:
-    """Return the graph with chains folded into convolutions.  keep: whether steps of their own reorder weights."""
+def fold(graph: Graph) -> Graph:
+    """Return the graph with chains folded into convolutions."""
     nodes = graph.nodes()
-    chains = _chains(graph, nodes) if enabled else {}
+    chains = _chains(graph, nodes)
     new: dict[Entry, Entry] = {}
     ends = {(chain.nodes or [chain.conv])[-1]: chain for chain in chains.values()}
     inner = {n for chain in chains.values() for n in (chain.conv, *chain.nodes)} - set(ends)
     for node in nodes:
         if node.op is None:
             new[Entry(node)] = Entry(node)
-        elif node in ends or (keep and node.op is _CONV and node not in inner):
-            new[Entry(node)] = _folded(ends.get(node) or _Chain(node), new, keep)
+        elif node in ends:
+            new[Entry(node)] = _folded(ends[node], new)
         elif node not in inner:
             inputs = tuple(new[e] for e in node.inputs)
             made = Node(node.op, node.name, inputs, node.params, node.attrs, node.types, node.backward)
@@ -131,7 +126,7 @@ def _channel_axis(conv: Node) -> int:
     return len(conv.types[0].shape) - 1 if conv.params.channels_last else 1
 
 
-def _folded(chain: _Chain, new: dict[Entry, Entry], keep: bool) -> Entry:
+def _folded(chain: _Chain, new: dict[Entry, Entry]) -> Entry:
     """Build the convolution of a chain."""
     conv = chain.conv
     p, out = conv.params, conv.types[0]
@@ -155,34 +150,14 @@ def _folded(chain: _Chain, new: dict[Entry, Entry], keep: bool) -> Entry:
             weight = weight * reshape(scale, (n_elements(scale.shape), *(1,) * (weight.ndim - 1)))
         if bias is not None and bias.shape != (n_filters,):
             bias = F.broadcast_to(bias, shape=(n_filters,))
-        changes: dict[str, Any] = {
+        changes = {
             "no_bias": bias is None,
             "relu": chain.relu,
             "has_residual": chain.residual is not None,
         }
-        if keep and stored(weight).node.op is not _CONSTANT:
-            changes["packed"], weight = _packed(conv, weight)
         inputs = [x, weight, *([] if bias is None else [bias])]
         if chain.residual is not None:
             inputs.append(Value(*new[chain.residual]))
         last = (chain.nodes or [conv])[-1]
         entries = tuple(Entry(*v) for v in inputs)
         return Entry(Node(_CONV, last.name, entries, p.replace(changes), conv.attrs, conv.types, conv.backward))
-
-
-def _packed(conv: Node, weight: Value) -> tuple[tuple[int, ...], Value]:
-    """Return the weight's shape and its bytes in oneDNN's layout, or () and the weight itself where oneDNN has none."""
-    p = conv.params
-    settings = {
-        "stride": p.stride,
-        "dilate": p.dilate,
-        "pad": p.pad,
-        "groups": p.groups,
-        "channels_last": p.channels_last,
-    }
-    settings.update(image=conv.inputs[0].shape, size=conv.types[0].shape, n_bytes=0)
-    launch = _WEIGHTS.launch(_WEIGHTS.parse(settings), [weight.type], [])
-    settings["n_bytes"] = _ops.conv_weight_bytes(launch.params, weight.shape, weight.dtype)
-    if not settings["n_bytes"]:
-        return (), weight
-    return weight.shape, F.conv_weights(weight, **settings)

@@ -1,8 +1,8 @@
 """Kept: find the work that depends on nothing but variables and need not be done again while they stay as they are.
 
-These are the weights and biases that convolutions read, as fold.py prepares them: by Map steps and one reorder, never
-by a network of their own.  Their steps note the variables; the runtime skips them while none of these was written
-(csrc/plan.h), and memory.py gives their results memory of their own.
+These are the weights and biases that convolutions read, as fold.py and prepare.py make them: by Map steps and one
+reorder or transform, never by a network of their own.  Their steps note the variables; the runtime skips them while
+none of these was written (csrc/plan.h), and memory.py gives their results memory of their own.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,8 @@ from ..ir import Entry, Graph, Node
 from ..ops._def import Map, View, find
 from .fuse import CONSTANT, Step, stored
 
-_CONV, _WEIGHTS = find("_conv_fwd"), find("_conv_weights")
+_CONVOLUTIONS = find("_conv_fwd"), find("_winograd_fwd")
+_WEIGHTS = find("_conv_weights"), find("_winograd_weights")
 
 
 def kept_nodes(graph: Graph) -> set[Node]:
@@ -22,11 +23,13 @@ def kept_nodes(graph: Graph) -> set[Node]:
     changed = set(graph.updates)
     fixed: set[Node] = set()
     for node in nodes:
-        prepares = node.op is None or node.op in (CONSTANT, _WEIGHTS) or issubclass(node.op, (Map, View))
+        prepares = node.op is None or node.op in (CONSTANT, *_WEIGHTS) or issubclass(node.op, (Map, View))
         if prepares and node not in changed and all(e.node in fixed for e in node.inputs):
             fixed.add(node)
     found: set[Node] = set()
-    waiting = [e.node for n in nodes if n.op is _CONV and not n.backward for e in n.inputs[1 : 3 - n.params.no_bias]]
+    waiting = [
+        e.node for n in nodes if n.op in _CONVOLUTIONS and not n.backward for e in n.inputs[1 : 3 - n.params.no_bias]
+    ]
     while waiting:
         node = waiting.pop()
         if node in fixed and node not in found:

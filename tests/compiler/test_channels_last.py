@@ -122,8 +122,10 @@ def test_networks_agree(name, mode, library):
     _ops.onednn(False)
     wanted = answers(symbol, values, train, gradients, Options(False, False, False, False, False))
     _ops.onednn(library)
-    for fold, last, fuse in itertools.product((True, False), repeat=3):
-        options = Options(fuse=fuse, fold=fold, channels_last=last)
+    for fold, last, fuse, winograd in itertools.product((True, False), repeat=4):
+        if winograd and not last:
+            continue
+        options = Options(fuse=fuse, fold=fold, channels_last=last, winograd=winograd)
         assert_same(answers(symbol, values, train, gradients, options), wanted)
 
 
@@ -200,4 +202,5 @@ def test_random_networks(seed):
     values = arrays(symbol, {"data": (2, 3, 6, 5)}, seed)
     for train, gradients in ((False, False), (True, True)):
         wanted = answers(symbol, values, train, gradients, PLAIN)
-        assert_same(answers(symbol, values, train, gradients, Options(channels_last=True)), wanted)
+        options = Options(channels_last=True, winograd=bool(seed % 2))
+        assert_same(answers(symbol, values, train, gradients, options), wanted)

@@ -43,6 +43,12 @@ struct conv_params {
     i64 n, stride[3], dilate[3], pad_lo[3], pad_hi[3], groups, channels_last, kernel[3], residual, relu;
 };
 
+// winograd_fwd, winograd_weights.  tile: outputs in each direction that one tile makes, 2 or 4.  residual, relu: as in conv_params.  turned: the weights
+// are for the gradient of the convolution by its input.
+struct winograd_params {
+    i64 tile, pad[2], residual, relu, turned;
+};
+
 enum pool_kind { POOL_MAX = 0, POOL_AVG = 1, POOL_SUM = 2, POOL_LP = 3 };
 
 // pool_fwd, pool_bwd.  pad_hi may be larger than asked by the user: the 'full' convention rounds the output up.
