@@ -1,4 +1,4 @@
-"""Build the two extensions: the engine, and the operators with every instruction set inside.
+"""Build the extensions: the engine, arrays, the operators with every instruction set inside, and the GPU.
 
 Metadata is in pyproject.toml.
 """
@@ -47,7 +47,7 @@ def extension(name, sources):
     """Return the extension cymx.<name>, made of its .pyx and C++ sources; any header's edit rebuilds it."""
     return Extension(
         f"cymx.{name}",
-        [f"cymx/{name}.pyx", *sorted(sources)],
+        [f"cymx/{name.replace('.', '/')}.pyx", *sorted(sources)],
         include_dirs=INCLUDES,
         language="c++",
         extra_compile_args=COMMON_FLAGS,
@@ -99,6 +99,7 @@ setup(
             extension("_array", []),
             extension("_eager", []),
             extension("_ops", map(str, Path("csrc").glob("*.cpp"))),
+            extension("gpu._device", [f"csrc/gpu/{name}.cpp" for name in ("copy", "device", "memory")]),
         ],
         compiler_directives={
             "language_level": 3,

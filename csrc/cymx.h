@@ -76,6 +76,7 @@ typedef struct cymx_buffer {
     int32_t device_id;
     uint64_t version; /* a number that no other writing of any buffer has; whoever reads the buffer in a task sees it stand still */
     int32_t exposed;  /* whether others may write it behind the engine's back, so that version says nothing */
+    void *device;     /* what the device's operations know the memory by; null: the host sees it */
     /* the engine's own fields follow; see engine/engine.h */
 } cymx_buffer;
 

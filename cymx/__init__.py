@@ -39,7 +39,7 @@ from . import symbol as sym
 from . import visualization as viz
 from .attribute import AttrScope
 from .base import MXNetError
-from .context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
+from .context import Context, cpu, cpu_pinned, current_context, gpu, gpu_memory_info, num_gpus
 from .executor import Executor
 from .symbol import Symbol
 
@@ -61,6 +61,7 @@ __all__ = [
     "executor",
     "executor_manager",
     "gpu",
+    "gpu_memory_info",
     "init",
     "initializer",
     "io",

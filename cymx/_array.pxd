@@ -33,3 +33,5 @@ cdef class Array:
     cdef int describe(self, tuple shape, int dtype) except -1
     cdef int copy_out(self, void *target) except -1
     cdef int copy_in(self, void *source, int64_t n) except -1
+    # Queues a copy into the first n bytes; a null source_buffer is memory of the caller's, and needs wait=True.
+    cdef int push_copy(self, cymx_buffer *source_buffer, void *source, int64_t n, bint wait) except -1

@@ -15,8 +15,7 @@ from cpython.buffer cimport (
 )
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport int32_t, int64_t, intptr_t
-from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from cymx._engine cimport (
     CYMX_TASK_SMALL,
@@ -25,11 +24,13 @@ from cymx._engine cimport (
     buffer_new,
     buffer_release,
     buffer_retain,
+    copy_bytes,
     cymx_buffer,
     cymx_error,
     cymx_task,
     push,
     raise_error,
+    refuse_device,
     wait_to_read,
     wait_to_write,
 )
@@ -43,24 +44,36 @@ memset(ITEM_BYTES, 0, sizeof(ITEM_BYTES))
 for _name, _flag in DTYPE_FLAGS.items():
     ITEM_BYTES[<int>_flag] = NUMPY_DTYPES[_name].itemsize
 
+# A copy of no more bytes than this may run in the calling thread.
+cdef int64_t SMALL_BYTES = 1 << 20
+
 # The struct codes by which the buffer protocol names dtypes.  bfloat16 has none.
 cdef char *FORMATS[13]
 FORMATS[0], FORMATS[1], FORMATS[2], FORMATS[3], FORMATS[4] = b"f", b"d", b"e", b"B", b"i"
 FORMATS[5], FORMATS[6], FORMATS[7] = b"b", b"q", b"?"
 
 
+# A null buffer is memory of NumPy's.
 cdef struct CopyTask:
+    cymx_buffer *target_buffer
     void *target
+    cymx_buffer *source_buffer
     void *source
     int64_t n
-    bint done
+    bint *done  # of whoever waits for the task; may be null
+    cymx_error *kept  # where the task reads only, and nobody else would hear of its failure
 
 
 cdef int run_copy(void *arg, cymx_error *err) noexcept nogil:
     cdef CopyTask *task = <CopyTask *>arg
-    memcpy(task.target, task.source, task.n)
-    task.done = True
-    return 0
+    cdef int code = copy_bytes(
+        task.target_buffer, task.target, task.source_buffer, task.source, task.n, task.kept if task.kept else err)
+    if task.done:
+        task.done[0] = True
+    if task.kept:
+        task.kept.code = code
+        return 0
+    return code
 
 
 @cython.no_gc
@@ -226,20 +239,27 @@ cdef class Array:
         cdef cymx_task task
         cdef cymx_error err
         cdef cymx_buffer *ptr = self.ptr
-        cdef int code
-        arg.target, arg.source, arg.n, arg.done = target, self.t.data, self.n_elements * ITEM_BYTES[self.t.dtype], False
+        cdef bint done = False
+        cdef int code = 0
+        memset(&arg, 0, sizeof(arg))
+        arg.target, arg.source_buffer, arg.source, arg.n = target, ptr, self.t.data, self.nbytes
+        arg.done, arg.kept = &done, &err
         memset(&task, 0, sizeof(task))
         task.run, task.arg = run_copy, &arg
         task.reads, task.n_reads = &ptr, 1
         task.device_type, task.device_id = ptr.device_type, ptr.device_id
         task.label, task.flags = b"copy", CYMX_TASK_SMALL
         with nogil:
-            code = wait_to_read(ptr, &err)
+            # A device's own wait comes with the copy.
+            if ptr.device is NULL:
+                code = wait_to_read(ptr, &err)
             if code == 0:
                 code = push(&task, &err)
-                if code == 0 and not arg.done:
-                    # Queued: whoever waits for all users of the memory waits for this task.
+                if code == 0 and not done:
+                    # Queued, or skipped: whoever waits for all users of the memory waits for this task.
                     code = wait_to_write(ptr, &err)
+                elif code == 0:
+                    code = err.code
         if code:
             raise_error(&err)
         return 0
@@ -262,34 +282,66 @@ cdef class Array:
 
     cdef int copy_in(self, void *source, int64_t n) except -1:
         # As a task, so that it takes its turn and clears poison; waited for, because the source may change afterwards.
-        cdef CopyTask *arg = <CopyTask *>malloc(sizeof(CopyTask))
+        self.push_copy(NULL, source, n, True)
+        return 0
+
+    def copy_from(self, Array other):
+        """Copy in the elements of an array of the same size and dtype, on any context, in the engine's order.
+
+        Raises ArgumentError where they differ; what fails later surfaces at the wait.
+        """
+        if other.t.dtype != self.t.dtype or other.n_elements != self.n_elements:
+            raise ArgumentError(
+                f"copy_from: {other.n_elements} elements of {other.dtype_name} came, expected {self.n_elements} of "
+                f"{self.dtype_name}")
+        if self.readonly:
+            raise ArgumentError("copy_from: the array wraps read-only memory")
+        self.push_copy(other.ptr, other.t.data, self.nbytes, False)
+
+    cdef int push_copy(self, cymx_buffer *source_buffer, void *source, int64_t n, bint wait) except -1:
+        cdef CopyTask arg
         cdef cymx_task task
         cdef cymx_error err
         cdef cymx_buffer *ptr = self.ptr
+        cdef cymx_buffer *where = source_buffer if ptr.device is NULL and source_buffer is not NULL else ptr
+        cdef cymx_buffer *reads[2]
+        cdef bint done = False
         cdef int code
-        if arg is NULL:
-            raise MemoryError("no memory for a copy")
-        arg.target, arg.source, arg.n = self.t.data, source, n
+        memset(&arg, 0, sizeof(arg))
+        arg.target_buffer, arg.target, arg.source_buffer, arg.source, arg.n = ptr, self.t.data, source_buffer, source, n
+        if wait:
+            arg.done = &done
         memset(&task, 0, sizeof(task))
-        task.run, task.drop, task.arg = run_copy, free, arg
-        task.writes, task.n_writes = &ptr, 1
+        task.run, task.arg, task.arg_bytes = run_copy, &arg, sizeof(arg)
+        task.writes, task.n_writes, task.reads = &ptr, 1, reads
+        if source_buffer is not NULL:
+            reads[0] = source_buffer
+            task.n_reads = 1
         # A partial write reads the rest: poison elsewhere in the buffer stays.
         if n < ptr.bytes:
-            task.reads, task.n_reads = &ptr, 1
-        task.device_type, task.device_id = ptr.device_type, ptr.device_id
-        task.label, task.flags = b"copy", CYMX_TASK_SMALL
+            reads[task.n_reads] = ptr
+            task.n_reads += 1
+        task.device_type, task.device_id, task.label = where.device_type, where.device_id, b"copy"
+        # A download waits for the device, and must not hold up this thread.
+        if wait or ptr.device is not NULL or n <= SMALL_BYTES and where.device is NULL:
+            task.flags = CYMX_TASK_SMALL
         with nogil:
             code = push(&task, &err)
-            if code == 0:
-                code = wait_to_read(ptr, &err)
         if code:
             raise_error(&err)
+        # On a device the copy has its place in the order by now, and the source is free again.
+        if wait and not (done and ptr.device is not NULL):
+            with nogil:
+                code = wait_to_read(ptr, &err)
+            if code:
+                raise_error(&err)
         return 0
 
     def __getbuffer__(self, Py_buffer *view, int flags):
         cdef int i
         cdef int64_t stride = ITEM_BYTES[self.t.dtype]
         cdef Py_ssize_t *dims
+        refuse_device(self.ptr)
         if flags & PyBUF_FORMAT and FORMATS[self.t.dtype] is NULL:
             raise BufferError(f"the buffer protocol has no {self.dtype_name}")
         if flags & PyBUF_WRITABLE and self.readonly:

@@ -3,7 +3,8 @@
 kernel.
 
 EagerArray, the base of NDArray, has Python's operators.  What is simple (one class, dtype, shape and context; a number
-beside a floating array) runs here; the rest goes to the functions that `ndarray` puts into `general`.
+beside a floating array; memory that the host sees) runs here; the rest goes to the functions that `ndarray` puts into
+`general`.
 
 Called by: ndarray.
 """
@@ -175,7 +176,7 @@ cdef object compute(int which, object lhs, object rhs):
     cdef int64_t number_at = 1
     if type(lhs) is type(rhs):
         x = <Array>lhs
-        if x.n_elements and x.t.dtype != CYMX_BOOL and alike(x, <Array>rhs):
+        if x.ptr.device is NULL and x.n_elements and x.t.dtype != CYMX_BOOL and alike(x, <Array>rhs):
             out = fresh(x)
             launch(which, x, <Array>rhs, -1, 0, out, True)
             return out
@@ -184,7 +185,7 @@ cdef object compute(int which, object lhs, object rhs):
         x, other = <Array>lhs, rhs
     else:
         x, other, number_at = <Array>rhs, lhs, 0
-    if x.n_elements and takes_number(x, other):
+    if x.ptr.device is NULL and x.n_elements and takes_number(x, other):
         number = other
         out = fresh(x)
         launch(which, x, None, number_at, number, out, True)
@@ -194,7 +195,7 @@ cdef object compute(int which, object lhs, object rhs):
 
 cdef object in_place(int which, Array self, object other):
     cdef double number
-    if self.n_elements and not self.readonly:
+    if self.ptr.device is NULL and self.n_elements and not self.readonly:
         if type(self) is type(other):
             if self.t.dtype != CYMX_BOOL and alike(self, <Array>other) and in_step(self, <Array>other):
                 launch(which, self, <Array>other, -1, 0, self, False)
@@ -243,6 +244,9 @@ cdef class EagerArray(Array):
         if self.n_elements and self.t.data != (<Array>other).t.data:
             if not in_step(self, <Array>other):
                 return False
+            if self.ptr.device is not NULL:
+                self.copy_from(<Array>other)
+                return True
             launch(IDENTITY, <Array>other, None, -1, 0, self, False)
         return True
 

@@ -23,6 +23,7 @@ cdef extern from "cymx.h" nogil:
         int32_t device_id
         uint64_t version
         int32_t exposed
+        void *device
 
     ctypedef struct cymx_task:
         int (*run)(void *arg, cymx_error *err) noexcept nogil
@@ -37,6 +38,10 @@ cdef extern from "cymx.h" nogil:
         const char *label
         uint32_t flags
         int32_t arg_bytes
+
+cdef extern from "engine/engine.h" nogil:
+    ctypedef struct cymx_device_ops:
+        pass
 
 cdef class Buffer:
     cdef cymx_buffer *ptr
@@ -53,8 +58,21 @@ cdef void buffer_expose(cymx_buffer *buffer) noexcept nogil
 cdef int push(const cymx_task *task, cymx_error *err) noexcept nogil
 cdef int wait_to_read(cymx_buffer *buffer, cymx_error *err) noexcept nogil
 cdef int wait_to_write(cymx_buffer *buffer, cymx_error *err) noexcept nogil
+cdef int copy_bytes(
+    cymx_buffer *dst, void *dst_at, cymx_buffer *src, const void *src_at, int64_t nbytes,
+    cymx_error *err) noexcept nogil
+cdef void device_register(int32_t device_type, const cymx_device_ops *ops) noexcept nogil
+cdef cymx_buffer *buffer_wrap_on_device(
+    int32_t device_type, int32_t device_id, void *data, void *block, int64_t nbytes,
+    void (*free_fn)(void *) noexcept nogil, void *owner, cymx_error *err) noexcept nogil
 cdef void random_reserve(
     int32_t device_type, int32_t device_id, uint64_t n, uint64_t *seed, uint64_t *counter) noexcept nogil
+
+# Raises BufferError for memory that the host cannot see.
+cdef int refuse_device(const cymx_buffer *ptr) except -1
+
+# Fills err from an exception and returns its code.
+cdef int note_exception(error, cymx_error *err) noexcept
 
 # Raises MemoryError for CYMX_OUT_OF_MEMORY, else MXNetError.
 cdef int raise_error(const cymx_error *err) except -1

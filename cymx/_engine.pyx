@@ -25,6 +25,9 @@ cdef extern from "engine/engine.h" nogil:
     cymx_buffer *cymx_buffer_wrap(
         int32_t device_type, int32_t device_id, void *data, int64_t nbytes,
         void (*free_fn)(void *) noexcept nogil, void *owner, cymx_error *err)
+    cymx_buffer *cymx_buffer_wrap_on_device(
+        int32_t device_type, int32_t device_id, void *data, void *block, int64_t nbytes,
+        void (*free_fn)(void *) noexcept nogil, void *owner, cymx_error *err)
     void cymx_buffer_expose(cymx_buffer *buffer)
     void cymx_buffer_retain(cymx_buffer *buffer)
     void cymx_buffer_release(cymx_buffer *buffer)
@@ -41,6 +44,9 @@ cdef extern from "engine/engine.h" nogil:
     void cymx_storage_set_limit(int32_t device_type, int32_t device_id, int64_t nbytes)
     void cymx_storage_set_idle_limit(int32_t device_type, int32_t device_id, int64_t nbytes)
     void cymx_storage_empty_cache(int32_t device_type, int32_t device_id)
+    void cymx_device_register(int32_t device_type, const cymx_device_ops *ops)
+    int cymx_copy(
+        cymx_buffer *dst, void *dst_at, cymx_buffer *src, const void *src_at, int64_t nbytes, cymx_error *err)
     void cymx_random_seed(uint64_t seed)
     void cymx_random_seed_context(int32_t device_type, int32_t device_id, uint64_t seed)
     void cymx_random_reserve(int32_t device_type, int32_t device_id, uint64_t n, uint64_t *seed, uint64_t *counter)
@@ -76,6 +82,22 @@ cdef int wait_to_write(cymx_buffer *buffer, cymx_error *err) noexcept nogil:
     return cymx_engine_wait_to_write(buffer, err)
 
 
+cdef int copy_bytes(
+        cymx_buffer *dst, void *dst_at, cymx_buffer *src, const void *src_at, int64_t nbytes,
+        cymx_error *err) noexcept nogil:
+    return cymx_copy(dst, dst_at, src, src_at, nbytes, err)
+
+
+cdef void device_register(int32_t device_type, const cymx_device_ops *ops) noexcept nogil:
+    cymx_device_register(device_type, ops)
+
+
+cdef cymx_buffer *buffer_wrap_on_device(
+        int32_t device_type, int32_t device_id, void *data, void *block, int64_t nbytes,
+        void (*free_fn)(void *) noexcept nogil, void *owner, cymx_error *err) noexcept nogil:
+    return cymx_buffer_wrap_on_device(device_type, device_id, data, block, nbytes, free_fn, owner, err)
+
+
 cdef void random_reserve(
         int32_t device_type, int32_t device_id, uint64_t n, uint64_t *seed, uint64_t *counter) noexcept nogil:
     cymx_random_reserve(device_type, device_id, n, seed, counter)
@@ -88,7 +110,24 @@ cdef int raise_error(const cymx_error *err) except -1:
     raise MXNetError(message)
 
 
+cdef int note_exception(error, cymx_error *err) noexcept:
+    cdef Py_ssize_t n
+    err.code = CYMX_OUT_OF_MEMORY if isinstance(error, MemoryError) else CYMX_FAILED
+    text = str(error) if isinstance(error, MXNetError | MemoryError) else f"{type(error).__name__}: {error}"
+    message = text.encode("utf-8", "replace")
+    n = min(len(message), <Py_ssize_t>sizeof(err.message) - 1)
+    err.message[:n] = message
+    err.message[n] = 0
+    return err.code
+
+
 # ---- buffers ----
+
+cdef int refuse_device(const cymx_buffer *ptr) except -1:
+    if ptr.device is not NULL:
+        raise BufferError(f"the host sees no memory on gpu({ptr.device_id}); copy it with asnumpy() or copyto(cpu())")
+    return 0
+
 
 cdef void release_view(void *owner) noexcept with gil:
     PyBuffer_Release(<Py_buffer *>owner)
@@ -121,8 +160,10 @@ cdef class Buffer:
     def wrap(obj, int32_t device_type=1, int32_t device_id=0):
         """Return a Buffer on the memory of any C-contiguous object with the buffer protocol, without copying.
 
-        The object lives as long as the Buffer.  Raises TypeError, BufferError.
+        The object lives as long as the Buffer.  Raises TypeError, BufferError; MXNetError for device_type 2, a GPU's.
         """
+        if device_type == 2:
+            raise MXNetError(f"memory of the host cannot be wrapped as memory of gpu({device_id}); copy it there")
         cdef cymx_error err
         cdef cymx_buffer *ptr
         cdef bint readonly = False
@@ -152,6 +193,7 @@ cdef class Buffer:
             cymx_buffer_release(self.ptr)
 
     def __getbuffer__(self, Py_buffer *view, int flags):
+        refuse_device(self.ptr)
         if not self.readonly:
             cymx_buffer_expose(self.ptr)
         PyBuffer_FillInfo(view, self, self.ptr.data, self.ptr.bytes, self.readonly, flags)
@@ -198,18 +240,11 @@ cdef class Buffer:
 # ---- tasks ----
 
 cdef int run_callable(void *arg, cymx_error *err) noexcept with gil:
-    cdef Py_ssize_t n
     try:
         (<object>arg)()
         return CYMX_OK
     except BaseException as error:
-        err.code = CYMX_OUT_OF_MEMORY if isinstance(error, MemoryError) else CYMX_FAILED
-        text = str(error) if isinstance(error, MXNetError | MemoryError) else f"{type(error).__name__}: {error}"
-        message = text.encode("utf-8", "replace")
-        n = min(len(message), <Py_ssize_t>sizeof(err.message) - 1)
-        err.message[:n] = message
-        err.message[n] = 0
-        return err.code
+        return note_exception(error, err)
 
 
 cdef void drop_callable(void *arg) noexcept with gil:

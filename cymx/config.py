@@ -6,6 +6,7 @@ machine)
 CYMX_DUMP_KERNELS   a folder that receives the source, image and log of every GPU kernel that is compiled
 CYMX_KERNEL_CACHE   the folder that keeps compiled GPU kernels, or off (default: cymx/kernels where caches go)
 CYMX_ONEDNN         0 switches oneDNN off and the portable kernels on (default 1)
+CUDA_VISIBLE_DEVICES is the driver's own; it is read to say why there is no GPU
 MXNET_ENGINE_TYPE   NaiveEngine runs every task at once in the calling thread (default ThreadedEnginePerDevice)
 """
 
@@ -21,6 +22,11 @@ def isa() -> str:
 def engine_type() -> str:
     """Return the engine's type by MXNet's name."""
     return os.environ.get("MXNET_ENGINE_TYPE", "ThreadedEnginePerDevice")
+
+
+def cuda_visible_devices() -> str | None:
+    """Return what the driver was told of the GPUs that it may show, or None."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
 
 
 def onednn_wanted() -> bool:

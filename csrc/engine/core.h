@@ -40,7 +40,7 @@ struct Entry {
 
 struct alignas(64) Buffer : cymx_buffer {
     std::atomic<int32_t> refs;
-    int32_t size_class; // -1: foreign memory
+    int32_t size_class; // -1: foreign memory, -2: the device's
     std::atomic<uint64_t> state;
     Poison *poison; // read by readers, written by the writer
     Context *context;
@@ -167,6 +167,11 @@ void set_poison(Buffer *buffer, Poison *poison);
 void remember(Poison *poison);
 int report(Poison *poison, cymx_error *err);
 int report_oldest(cymx_error *err);
+
+// devices.cpp
+const cymx_device_ops *device_ops(int32_t device_type); // null: the host sees the memory, or nobody registered
+int wait_on_device(const Buffer &buffer, bool write, cymx_error *err);
+int wait_on_all_devices(cymx_error *err);
 
 // random.cpp
 uint64_t context_key(uint64_t seed, int32_t device_id);

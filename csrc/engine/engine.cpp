@@ -152,6 +152,13 @@ void leave_line(const Entry &entry) {
 
 // ---- tasks ----
 
+// So that a NaiveEngine knows which task a device failed in.
+int wait_for_written(const cymx_task &call, cymx_error *err) {
+    for (int32_t i = 0; i < call.n_writes; ++i)
+        if (const int code = wait_on_device(*as_buffer(call.writes[i]), true, err)) return code;
+    return CYMX_OK;
+}
+
 // Runs a task whose variables are held, or passes on the poison that it would read.
 void run_call(const cymx_task &call) {
     ++task_depth;
@@ -176,6 +183,7 @@ void run_call(const cymx_task &call) {
         } catch (...) {
             code = fail(&error, CYMX_FAILED, "an unknown C++ exception");
         }
+        if (code == CYMX_OK && engine.in_pusher.load(std::memory_order_relaxed)) code = wait_for_written(call, &error);
         own = code != CYMX_OK;
         if (own) poison = make_poison(call.label, code, error);
     }
@@ -244,7 +252,7 @@ int wait_for(cymx_buffer *handle, bool write, cymx_error *err) {
     const int code = report(buffer->poison, err);
     leave(buffer, write, free_word);
     if (engine.deferred.load(std::memory_order_relaxed)) run_deferred();
-    return code;
+    return code ? code : wait_on_device(*buffer, write, err);
 }
 
 } // namespace
@@ -300,5 +308,7 @@ int cymx_engine_wait_all(cymx_error *err) {
     if (task_depth) return fail(err, CYMX_FAILED, "a task waits for all tasks, itself among them; this would block for ever");
     Lock lock(engine.mutex);
     engine.idle.wait(lock, [] { return engine.pending == 0; });
-    return report_oldest(err);
+    const int code = report_oldest(err);
+    lock.unlock();
+    return code ? code : wait_on_all_devices(err);
 }

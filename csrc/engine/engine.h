@@ -28,7 +28,11 @@
  * no fast path, and its first slow visitor frees it, poisoning the buffer if a writer was lost with the parent's
  * threads.
  *
- * It refuses: waiting inside a task, memory on a GPU (wrap what the driver gives), null or negative sizes.
+ * Devices.  What the host cannot see (a GPU's memory) is made, freed, copied and waited for by operations that the
+ * device's room registers.  There a task only queues work on the device: the engine orders the queueing, the device
+ * the work, and a wait of the host ends with the device's own.
+ *
+ * It refuses: waiting inside a task, memory on a device that nobody registered, null or negative sizes.
  * Called by: cymx/_engine.pyx, and by the stress test.  Functions that may block must be called without the GIL. */
 #ifndef CYMX_ENGINE_ENGINE_H_
 #define CYMX_ENGINE_ENGINE_H_
@@ -48,6 +52,9 @@ cymx_buffer *cymx_buffer_new(int32_t device_type, int32_t device_id, int64_t byt
 /* Makes a buffer of foreign memory; the last release calls free_fn(owner) (may be null), on any thread. */
 cymx_buffer *cymx_buffer_wrap(int32_t device_type, int32_t device_id, void *data, int64_t bytes, void (*free_fn)(void *), void *owner,
                               cymx_error *err);
+/* The same for memory of a device; `block` is what its operations know the memory by, and free_fn(owner) frees that too. */
+cymx_buffer *cymx_buffer_wrap_on_device(int32_t device_type, int32_t device_id, void *data, void *block, int64_t bytes, void (*free_fn)(void *),
+                                        void *owner, cymx_error *err);
 /* Says that the memory was handed out for writing; there is no way back.  Wrapped buffers start so. */
 void cymx_buffer_expose(cymx_buffer *buffer);
 void cymx_buffer_retain(cymx_buffer *buffer);
@@ -85,6 +92,31 @@ void cymx_storage_set_limit(int32_t device_type, int32_t device_id, int64_t byte
 /* Bounds pooled_bytes; negative restores the default, the larger of 256 MiB and a quarter of peak_bytes. */
 void cymx_storage_set_idle_limit(int32_t device_type, int32_t device_id, int64_t bytes);
 void cymx_storage_empty_cache(int32_t device_type, int32_t device_id);
+
+/* ---- devices ---------------------------------------------------------------------------------------------------------------------------- */
+
+/* What a kind of device does for the engine.  A failing operation fills err and returns its code; none needs the GIL. */
+typedef struct cymx_device_ops {
+    /* Makes memory; opens the device at its first. */
+    int (*alloc)(int32_t device_id, int64_t bytes, void **data, void **block, cymx_error *err);
+    /* Takes memory back, on any thread, without blocking, whatever the device still does with it. */
+    void (*free)(void *block);
+    /* Waits until the queued writes of the memory, and with for_write its reads too, are done. */
+    int (*wait)(void *block, int for_write, cymx_error *err);
+    /* Waits for all queued work of all devices. */
+    int (*wait_all)(cymx_error *err);
+    /* Queues a copy; a null block is host memory, which is free again when the call returns.  The host waits for what it is to read. */
+    int (*copy)(void *dst_block, void *dst, void *src_block, const void *src, int64_t bytes, cymx_error *err);
+    /* Adds pooled_bytes and n_pool_hits, which the engine does not know. */
+    void (*stats)(int32_t device_id, cymx_storage_stats *stats);
+    /* Returns idle memory to the driver. */
+    void (*trim)(int32_t device_id);
+} cymx_device_ops;
+
+/* Registers the operations of a device type, once, before its first buffer. */
+void cymx_device_register(int32_t device_type, const cymx_device_ops *ops);
+/* Inside a task: copies bytes between two buffers, wherever they are; a null buffer is plain host memory. */
+int cymx_copy(cymx_buffer *dst, void *dst_at, cymx_buffer *src, const void *src_at, int64_t bytes, cymx_error *err);
 
 /* ---- random: a Philox key and counter for each context ---------------------------------------------------------------------------------- */
 

@@ -1,6 +1,6 @@
 // Buffers and their memory: reference counts, size classes, a pool of idle blocks for each context, its limits and statistics.
 // A small block is one allocation with its Buffer in front, a large one is mapped; both keep their Buffer while idle, so reuse costs one lock.
-// It refuses GPU memory: the driver's blocks come in by cymx_buffer_wrap.  Called through engine.h.
+// A device's memory comes from the device's own pool; only its bytes are counted here.  Called through engine.h.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -15,7 +15,7 @@ namespace {
 
 constexpr int64_t first_classes_bytes = 256, apart_bytes = 256 << 10, mapped_bytes = 4 << 20, huge_page_bytes = 2 << 20;
 constexpr int64_t default_idle_bytes = 256 << 20;
-constexpr int32_t foreign = -1;
+constexpr int32_t foreign = -1, on_device = -2;
 static_assert(sizeof(Buffer) == 128, "a Buffer fills two cache lines");
 
 using Guard = std::lock_guard<SpinLock>;
@@ -62,6 +62,7 @@ Buffer *make_block(int32_t size_class, int64_t used_bytes) {
     if (!memory) return nullptr;
     Buffer *block = new (memory) Buffer;
     block->size_class = size_class;
+    block->device = nullptr;
     block->data = !apart ? block + 1 : bytes >= mapped_bytes ? map_pages(bytes, used_bytes) : allocate(bytes);
     if (block->data) return block;
     free(block);
@@ -133,6 +134,24 @@ Buffer *make_fresh(Context &context, int32_t size_class, int64_t bytes) {
     return nullptr;
 }
 
+// Memory of the device's own, in a Buffer of ours.
+Buffer *make_on_device(const cymx_device_ops &ops, int32_t device_id, int64_t bytes, cymx_error *err) {
+    void *memory = allocate(sizeof(Buffer)), *data, *known_by;
+    if (!memory) {
+        fail(err, CYMX_OUT_OF_MEMORY, "out of memory while %lld bytes of a device were asked for", Long{bytes});
+        return nullptr;
+    }
+    if (ops.alloc(device_id, bytes, &data, &known_by, err)) {
+        free(memory);
+        return nullptr;
+    }
+    Buffer *block = new (memory) Buffer;
+    block->size_class = on_device;
+    block->data = data;
+    block->device = known_by;
+    return block;
+}
+
 void destroy(Buffer *block) {
     if (block->poison) release_poison(block->poison);
     if (block->size_class == foreign) {
@@ -143,6 +162,13 @@ void destroy(Buffer *block) {
     Context &context = *block->context;
     Pool &pool = context.pool;
     Buffer *freed = nullptr;
+    if (block->size_class == on_device) {
+        device_ops(block->device_type)->free(block->device);
+        Guard guard(context.lock);
+        pool.stats.live_bytes -= block->bytes;
+        free(block);
+        return;
+    }
     {
         Guard guard(context.lock);
         pool.stats.live_bytes -= block->bytes;
@@ -164,15 +190,16 @@ cymx_buffer *cymx_buffer_new(int32_t device_type, int32_t device_id, int64_t byt
         fail(err, CYMX_BAD_ARGUMENT, "a buffer of %lld bytes", Long{bytes});
         return nullptr;
     }
-    if (device_type == 2) {
-        fail(err, CYMX_UNSUPPORTED, "the CPU's storage makes no memory on gpu(%d)", device_id);
+    const cymx_device_ops *ops = device_ops(device_type);
+    if (!ops && device_type == 2) {
+        fail(err, CYMX_UNSUPPORTED, "nobody registered a device that makes memory on gpu(%d)", device_id);
         return nullptr;
     }
     Context &context = *find_context(device_type, device_id);
     Pool &pool = context.pool;
     cymx_storage_stats &stats = pool.stats;
-    const bool absurd = bytes > physical_bytes(); // the system might promise it all the same
-    const int32_t size_class = absurd ? 0 : class_of(bytes);
+    const bool absurd = !ops && bytes > physical_bytes(); // the system might promise it all the same
+    const int32_t size_class = absurd || ops ? 0 : class_of(bytes);
     Buffer *block;
     {
         Guard guard(context.lock);
@@ -180,22 +207,29 @@ cymx_buffer *cymx_buffer_new(int32_t device_type, int32_t device_id, int64_t byt
         stats.live_bytes += bytes;
         stats.peak_bytes = std::max(stats.peak_bytes, stats.live_bytes);
         ++stats.n_alloc;
-        block = pool.idle[size_class];
+        block = ops ? nullptr : pool.idle[size_class];
         if (block) {
             pool.idle[size_class] = block->next_idle;
             stats.pooled_bytes -= class_bytes(size_class);
             ++stats.n_pool_hits;
         }
     }
-    if (!block) block = make_fresh(context, size_class, bytes);
+    if (!block) block = ops ? make_on_device(*ops, device_id, bytes, err) : make_fresh(context, size_class, bytes);
     if (!block) {
         Guard guard(context.lock);
         stats.live_bytes -= bytes;
         --stats.n_alloc;
-        return out_of_memory(context, stats, bytes, err);
+        return ops ? nullptr : out_of_memory(context, stats, bytes, err);
     }
     start(block, &context, bytes);
     return block;
+}
+
+cymx_buffer *cymx_buffer_wrap_on_device(int32_t device_type, int32_t device_id, void *data, void *block, int64_t bytes, void (*free_fn)(void *),
+                                        void *owner, cymx_error *err) {
+    cymx_buffer *buffer = cymx_buffer_wrap(device_type, device_id, data, bytes, free_fn, owner, err);
+    if (buffer) buffer->device = block;
+    return buffer;
 }
 
 cymx_buffer *cymx_buffer_wrap(int32_t device_type, int32_t device_id, void *data, int64_t bytes, void (*free_fn)(void *), void *owner,
@@ -212,6 +246,7 @@ cymx_buffer *cymx_buffer_wrap(int32_t device_type, int32_t device_id, void *data
     Buffer *block = new (memory) Buffer;
     start(block, find_context(device_type, device_id), bytes);
     block->size_class = foreign;
+    block->device = nullptr;
     block->exposed = 1;
     block->data = data ? data : block;
     block->free_fn = free_fn;
@@ -231,8 +266,11 @@ void cymx_buffer_release(cymx_buffer *buffer) {
 
 void cymx_storage_get_stats(int32_t device_type, int32_t device_id, cymx_storage_stats *stats) {
     Context &context = *find_context(device_type, device_id);
-    Guard guard(context.lock);
-    *stats = context.pool.stats;
+    {
+        Guard guard(context.lock);
+        *stats = context.pool.stats;
+    }
+    if (const cymx_device_ops *ops = device_ops(device_type)) ops->stats(device_id, stats);
 }
 
 void cymx_storage_set_limit(int32_t device_type, int32_t device_id, int64_t bytes) {
@@ -260,4 +298,5 @@ void cymx_storage_empty_cache(int32_t device_type, int32_t device_id) {
         freed = trim(context.pool, 0);
     }
     free_blocks(freed);
+    if (const cymx_device_ops *ops = device_ops(device_type)) ops->trim(device_id);
 }

@@ -17,7 +17,7 @@ from ..ops.shape import reshape_target
 from . import arithmetic as _arithmetic  # noqa: F401  fills what EagerArray's operators fall back on
 from . import indexing
 from ._context import context_of
-from ._host import host, store
+from ._host import host
 from ._invoke import copy_into, invoke
 from .register import function
 
@@ -258,7 +258,7 @@ def _copyto(self: NDArray, other: Any) -> Any:
     if other.context == self.context:
         copy_into(self, other)
     else:
-        store(other, self.astype(other.dtype_name, copy=False).read())
+        other.copy_from(self.astype(other.dtype_name, copy=False))
     return other
 
 

@@ -119,11 +119,11 @@ def test_absurd_size_is_out_of_memory(nbytes):
     assert stats() == before
 
 
-def test_negative_size_and_gpu_memory_are_refused():
+def test_negative_size_and_host_memory_as_a_gpus_are_refused():
     with pytest.raises(MXNetError, match="-1 bytes"):
         _engine.Buffer(-1)
-    with pytest.raises(MXNetError, match=r"gpu\(0\)"):
-        _engine.Buffer(8, 2, 0)
+    with pytest.raises(MXNetError, match=r"wrapped as memory of gpu\(0\)"):
+        _engine.Buffer.wrap(bytearray(8), 2, 0)
 
 
 def test_wrap_shares_memory_and_keeps_the_owner():
