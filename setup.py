@@ -100,6 +100,8 @@ setup(
             extension("_eager", []),
             extension("_ops", map(str, Path("csrc").glob("*.cpp"))),
             extension("gpu._device", [f"csrc/gpu/{name}.cpp" for name in ("copy", "device", "memory")]),
+            extension("gpu._library", [f"csrc/gpu/{name}.cpp" for name in ("cublaslt", "cudnn")]),
+            extension("gpu._plan", ["csrc/gpu/plan.cpp"]),
         ],
         compiler_directives={
             "language_level": 3,

@@ -55,6 +55,8 @@ cdef cymx_buffer *buffer_new(int32_t device_type, int32_t device_id, int64_t nby
 cdef void buffer_retain(cymx_buffer *buffer) noexcept nogil
 cdef void buffer_release(cymx_buffer *buffer) noexcept nogil
 cdef void buffer_expose(cymx_buffer *buffer) noexcept nogil
+# Tells whether every task runs, to its end, in the thread that pushes it.
+cdef bint naive() noexcept nogil
 cdef int push(const cymx_task *task, cymx_error *err) noexcept nogil
 cdef int wait_to_read(cymx_buffer *buffer, cymx_error *err) noexcept nogil
 cdef int wait_to_write(cymx_buffer *buffer, cymx_error *err) noexcept nogil

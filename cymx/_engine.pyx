@@ -74,6 +74,10 @@ cdef int push(const cymx_task *task, cymx_error *err) noexcept nogil:
     return cymx_engine_push(task, err)
 
 
+cdef bint naive() noexcept nogil:
+    return cymx_engine_type()[0] == c"N"
+
+
 cdef int wait_to_read(cymx_buffer *buffer, cymx_error *err) noexcept nogil:
     return cymx_engine_wait_to_read(buffer, err)
 

@@ -4,9 +4,11 @@ needs a setting.
 CYMX_ISA            x86-64-v2, x86-64-v3 or x86-64-v4: the instruction set of the CPU kernels (default: the best of this
 machine)
 CYMX_DUMP_KERNELS   a folder that receives the source, image and log of every GPU kernel that is compiled
+CYMX_GPU_LIBRARIES  those of NVIDIA's libraries that are used where they are installed, or off (default: cublaslt,cudnn)
 CYMX_KERNEL_CACHE   the folder that keeps compiled GPU kernels, or off (default: cymx/kernels where caches go)
 CYMX_ONEDNN         0 switches oneDNN off and the portable kernels on (default 1)
 CUDA_VISIBLE_DEVICES is the driver's own; it is read to say why there is no GPU
+MXNET_CUDA_TENSOR_OP_MATH_ALLOW_CONVERSION  1 lets GPUs multiply float32 in TF32, which keeps 10 bits (default 0)
 MXNET_ENGINE_TYPE   NaiveEngine runs every task at once in the calling thread (default ThreadedEnginePerDevice)
 """
 
@@ -69,3 +71,14 @@ def nvrtc_wheel(major: int) -> str | None:
         return metadata.version("nvidia-cuda-nvrtc-cu12" if major == 12 else "nvidia-cuda-nvrtc")
     except metadata.PackageNotFoundError:
         return None
+
+
+def gpu_libraries() -> tuple[str, ...]:
+    """Return the names of NVIDIA's libraries that may be used."""
+    names = os.environ.get("CYMX_GPU_LIBRARIES", "cublaslt,cudnn")
+    return () if names in ("off", "0", "") else tuple(name.strip().lower() for name in names.split(","))
+
+
+def allows_tf32() -> bool:
+    """Return whether products of float32 on a GPU may be made in TF32."""
+    return os.environ.get("MXNET_CUDA_TENSOR_OP_MATH_ALLOW_CONVERSION", "0") == "1"

@@ -21,6 +21,8 @@ enum { CYMX_CUDA_OUT_OF_MEMORY = 2, CYMX_CUDA_NOT_READY = 600 };
 #define CYMX_DRIVER_FUNCTIONS(X)                                                                                                                \
     X(cuCtxPushCurrent, (void *context))                                                                                                        \
     X(cuCtxPopCurrent, (void **context))                                                                                                        \
+    X(cuStreamCreate, (void **stream, unsigned flags))                                                                                          \
+    X(cuStreamDestroy, (void *stream))                                                                                                          \
     X(cuStreamSynchronize, (void *stream))                                                                                                      \
     X(cuStreamWaitEvent, (void *stream, void *event, unsigned flags))                                                                           \
     X(cuStreamBeginCapture, (void *stream, int mode))                                                                                           \

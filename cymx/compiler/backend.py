@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from .. import _ops  # type: ignore[attr-defined]
 from ..base import Context
+from ..gpu.plan import Backend as Gpu
 from ..gpu.recipe import Tensor
 from ..ops._def import Launch
 
@@ -66,4 +67,4 @@ _CPU = Cpu()
 
 def backend_of(context: Context) -> Backend:
     """Return the backend of a context."""
-    return _CPU
+    return Gpu(context.device_id) if context.device_type == "gpu" else _CPU

@@ -5,20 +5,21 @@ from cymx._engine cimport cymx_buffer, cymx_error
 
 cdef extern from "gpu/driver.h" nogil:
     ctypedef struct cymx_driver:
-        int (*cuStreamBeginCapture)(void *stream, int mode) noexcept
-        int (*cuStreamEndCapture)(void *stream, void **graph) noexcept
-        int (*cuStreamIsCapturing)(void *stream, int *status) noexcept
-        int (*cuMemcpyDtoDAsync)(uint64_t target, uint64_t source, size_t n, void *stream) noexcept
-        int (*cuMemsetD8Async)(uint64_t target, unsigned char value, size_t n, void *stream) noexcept
-        int (*cuMemsetD32Async)(uint64_t target, unsigned value, size_t n, void *stream) noexcept
+        int (*cuStreamSynchronize)(void *stream) noexcept nogil
+        int (*cuStreamBeginCapture)(void *stream, int mode) noexcept nogil
+        int (*cuStreamEndCapture)(void *stream, void **graph) noexcept nogil
+        int (*cuStreamIsCapturing)(void *stream, int *status) noexcept nogil
+        int (*cuMemcpyDtoDAsync)(uint64_t target, uint64_t source, size_t n, void *stream) noexcept nogil
+        int (*cuMemsetD8Async)(uint64_t target, unsigned char value, size_t n, void *stream) noexcept nogil
+        int (*cuMemsetD32Async)(uint64_t target, unsigned value, size_t n, void *stream) noexcept nogil
         int (*cuLaunchKernel)(
             void *function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,
-            unsigned block_z, unsigned shared_bytes, void *stream, void **params, void **extra) noexcept
-        int (*cuGraphInstantiateWithFlags)(void **executable, void *graph, unsigned long long flags) noexcept
-        int (*cuGraphLaunch)(void *executable, void *stream) noexcept
-        int (*cuGraphUpload)(void *executable, void *stream) noexcept
-        int (*cuGraphExecDestroy)(void *executable) noexcept
-        int (*cuGraphDestroy)(void *graph) noexcept
+            unsigned block_z, unsigned shared_bytes, void *stream, void **params, void **extra) noexcept nogil
+        int (*cuGraphInstantiateWithFlags)(void **executable, void *graph, unsigned long long flags) noexcept nogil
+        int (*cuGraphLaunch)(void *executable, void *stream) noexcept nogil
+        int (*cuGraphUpload)(void *executable, void *stream) noexcept nogil
+        int (*cuGraphExecDestroy)(void *executable) noexcept nogil
+        int (*cuGraphDestroy)(void *graph) noexcept nogil
 
 cdef extern from "gpu/device.h" nogil:
     enum:

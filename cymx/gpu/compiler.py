@@ -120,7 +120,12 @@ def headers_of(source: str) -> dict[str, str]:
 def _digest(kernel: Kernel) -> str:
     """Return the digest of all text that a kernel is made of."""
     digest = hashlib.sha256()
-    for part in (kernel.name, kernel.source, *(p for item in headers_of(kernel.source).items() for p in item)):
+    for part in (
+        kernel.name,
+        *kernel.options,
+        kernel.source,
+        *(p for item in headers_of(kernel.source).items() for p in item),
+    ):
         data = part.encode()
         digest.update(len(data).to_bytes(8, "little") + data)
     return digest.hexdigest()
@@ -193,7 +198,7 @@ def _make(kernel: Kernel, arch: int) -> tuple[bytes, str, str]:
     """Compile a kernel; return (code, symbol, log)."""
     folder = config.dump_kernels()
     try:
-        made = toolchain().build(kernel.source, kernel.name, headers_of(kernel.source), arch, OPTIONS)
+        made = toolchain().build(kernel.source, kernel.name, headers_of(kernel.source), arch, OPTIONS + kernel.options)
     except ValueError as error:
         folder = folder or os.path.join(tempfile.gettempdir(), f"cymx-kernels-{os.getuid()}")
         path = _dump(kernel, arch, folder, {"log": str(error).encode()})

@@ -273,6 +273,16 @@ def addresses(names: Iterable[str]) -> list[int]:
     return found
 
 
+def library_path(name: str) -> str | None:
+    """Return the path of one of NVIDIA's libraries ("cublasLt", "cudnn"), or None where it is not here."""
+    from cuda import pathfinder
+
+    try:
+        return pathfinder.load_nvidia_dynamic_lib(name).abs_path
+    except pathfinder.DynamicLibNotFoundError:
+        return None
+
+
 def load(device_id: int, code: bytes) -> int:
     """Return the handle of an image (cubin, or PTX text ending with a zero byte), loaded on a device.
 

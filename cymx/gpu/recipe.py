@@ -24,22 +24,26 @@ class Tensor(NamedTuple):
 class Device:
     """What recipes may know of a device.
 
-    arch: compute capability as one number, 90 for 9.0.   n_sm: multiprocessors.
+    arch: compute capability as one number, 90 for 9.0.   n_sm: multiprocessors.   libraries: those of gpu/library.py
+    that are here.   tf32: whether float32 products may be made in TF32, of 10 bits.
     """
 
     arch: int = 80
     n_sm: int = 108
+    libraries: frozenset[str] = frozenset()
+    tf32: bool = False
 
 
 @dataclass(frozen=True)
 class Kernel:
     """A __global__ function: the text of its translation unit, and the name expression that picks it there.
 
-    The text includes headers by bare name: those of include/cymx and gpu/kernels.
+    The text includes headers by bare name: those of include/cymx and gpu/kernels.   options: NVRTC's, beside ours.
     """
 
     source: str
     name: str
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,8 +99,22 @@ class Fill:
 
 
 @dataclass(frozen=True)
+class Call:
+    """A library's function: 'cublaslt' multiplies matrices, 'cudnn' convolves.
+
+    args: the addresses of operands in the order of csrc/gpu/library.h; the workspace is seen to.   settings: the
+    fields that it lists.   otherwise: what is done where the library has nothing for these settings.
+    """
+
+    library: str
+    args: tuple[Any, ...]
+    settings: tuple[Any, ...]
+    otherwise: "Work"
+
+
+@dataclass(frozen=True)
 class Work:
-    """What a step does: launches and fills in order, and the bytes of scratch that they share."""
+    """What a step does: launches, fills and calls in order, and the bytes of scratch that they share."""
 
     launches: tuple[Any, ...] = ()
     scratch_bytes: int = 0

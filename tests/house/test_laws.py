@@ -14,7 +14,7 @@ PACKAGE = ROOT / "cymx"
 # From left to right; a room imports only rooms on its left.
 ROOMS = """
     base config files registry name attribute recordio data _engine _array _ops _eager gpu context ir ops
-    compiler ndarray random autograd executor symbol lr_scheduler optimizer initializer metric io
+    compiler ndarray rtc random autograd executor symbol lr_scheduler optimizer initializer metric io
     executor_manager kvstore model callback monitor visualization rnn module gluon test_utils
 """.split()
 

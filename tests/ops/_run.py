@@ -8,11 +8,12 @@ from cases import ROWS
 from cymx._array import Array
 
 from cymx._engine import Buffer
-from cymx.base import NUMPY_DTYPES
+from cymx.base import NUMPY_DTYPES, cpu
 from cymx.compiler.compile import DEFAULTS, Options, compile_graph
 from cymx.ir import Entry, Graph, Node, Type
 from cymx.ops import find
 
+CPU = cpu()
 FLOATING = ("float32", "float64", "float16", "bfloat16")
 # What one rounding to the dtype costs, against the 1e-5 that a row's `tol` allows in float32.
 TOLERANCES = {"float64": 1e-10, "float32": 1e-5, "float16": 4e-3, "bfloat16": 3e-2}
@@ -83,18 +84,19 @@ def is_random(row):
 class Program:
     """A row's operator, compiled for arrays of given types.
 
-    wrt: name -> 'write' or 'add', the gradients to compute.   train: as the row says when None.
+    wrt: name -> 'write' or 'add', the gradients to compute.   train: as the row says when None.   context: where.
     """
 
-    def __init__(self, row, arrays, wrt=None, train=None, options=DEFAULTS):
+    def __init__(self, row, arrays, wrt=None, train=None, options=DEFAULTS, context=CPU):
         graph, self.inputs = graph_of(row)
         assert len(self.inputs) == len(arrays), f"{row}: inputs are {self.inputs}, the row has {len(arrays)}"
         types = {name: Type(x.shape, x.dtype.name) for name, x in zip(self.inputs, arrays)}
         self.plan = compile_graph(
-            graph, types, bool(wrt) or (row.train if train is None else train), wrt, options=options
+            graph, types, bool(wrt) or (row.train if train is None else train), wrt, context, options=options
         )
+        self.device = (context.device_typeid, context.device_id)
         self.n_out = len(graph.outputs)
-        self.arena = Buffer(self.plan.arena_bytes, 1, 0) if self.plan.arena_bytes else None
+        self.arena = Buffer(self.plan.arena_bytes, *self.device) if self.plan.arena_bytes else None
 
     def __call__(self, arrays, heads=(), grads=None):
         """Run on copies of `arrays` and return every array by its slot's name: arg:data, out:0, grad:data.
@@ -112,11 +114,17 @@ class Program:
             x = given[name] if name in given else np.full(type_.shape, 77, dtype)
             assert x.shape == type_.shape and x.dtype == dtype, f"{name} is {x.dtype}{x.shape}, planned as {type_}"
             held[name] = np.array(x, order="C")
-        wrapped = [Array.wrap(held[name]) for name, _ in self.plan.arrays]
-        self.plan.runner.run(wrapped, self.arena)
-        for x in wrapped:
-            x.wait_to_read()
+        arrays = [self.placed(held[name]) for name, _ in self.plan.arrays]
+        self.plan.runner.run(arrays, self.arena)
+        for (name, _), x in zip(self.plan.arrays, arrays):
+            held[name] = x.read()
         return held
+
+    def placed(self, values):
+        """Return the values as an array where the plan runs."""
+        array = Array.empty(values.shape, values.dtype.name, *self.device)
+        array.write(values.reshape(-1).view(np.uint8))
+        return array
 
     def heads(self):
         """Return random gradients to flow into the outputs, the same ones at every call."""

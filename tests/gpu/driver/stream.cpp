@@ -157,6 +157,12 @@ DRIVER cuStreamQuery(void *stream) {
     if (++s->n_queries > polls) return drain(s);
     return s->device->sticky ? s->device->sticky : s->queue.empty() ? SUCCESS : NOT_READY;
 }
+DRIVER cuLaunchHostFunc(void *stream, void (*run)(void *), void *data) {
+    CALL("cuLaunchHostFunc");
+    Stream *s = stream_of(stream);
+    if (!s) return INVALID_HANDLE;
+    return put(s, "host", [=] { return run(data), (int)SUCCESS; });
+}
 DRIVER cuStreamWaitEvent(void *stream, void *event, unsigned) {
     CALL("cuStreamWaitEvent");
     Stream *s = stream_of(stream);
