@@ -26,6 +26,7 @@ from . import (
     optimizer,
     random,
     rnn,
+    rtc,
     symbol,
     visualization,
 )
@@ -81,6 +82,7 @@ __all__ = [
     "optimizer",
     "random",
     "rnn",
+    "rtc",
     "rnd",
     "sym",
     "symbol",
