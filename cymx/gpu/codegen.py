@@ -197,14 +197,11 @@ def _vector(p: Program, run: int, most: int) -> int:
 
 
 def _unroll(p: Program, vector: int, inputs: Sequence[_Input]) -> int:
-    """Return how many packs a thread has in flight: 64 bytes of them, while their arithmetic stays short."""
+    """Return how many packs a thread has in flight: 32 bytes of them, unless their arithmetic is long."""
     in_bytes = vector * sum(ITEM_BYTES[i.dtype] for i in inputs if i.way != "value")
     # Functors of floats alone are the long ones.
     work = sum(1 if _ops.describe_functor(number)[2] >> _INT32 & 1 else 8 for _, number, _, _ in p.code)
-    unroll = 4
-    while unroll > 1 and (unroll * in_bytes > 64 or unroll * vector * work > 128):
-        unroll //= 2
-    return unroll
+    return next((u for u in (4, 2) if u * in_bytes <= 32 and u * vector * work <= 128), 1)
 
 
 def _constant(dtype: str, bits: int) -> tuple[str, str]:
@@ -236,9 +233,10 @@ def _group(p: Program, inputs: Sequence[_Input], vector: int, unroll: int, space
     for i in inputs:
         c_type = C_TYPES[i.dtype]
         if i.way == "value":
-            lines.append(f"    const {C_TYPES[_REGISTERS.get(i.dtype, i.dtype)]} {i.name};")
+            lines.append(f"    const {C_TYPES[_REGISTERS.get(i.dtype, i.dtype)]} {i.name}; // one value")
         else:
-            lines.append(f"    const {c_type} *{'' if i.way == 'whole' else '__restrict__ '}{i.name};")
+            shape = ("", "contiguous") if i.way == "whole" else ("__restrict__ ", "broadcast or transposed")
+            lines.append(f"    const {c_type} *{shape[0]}{i.name}; // {shape[1]}")
     lines += [f"    {C_TYPES[d]} *out{k};" for k, d in enumerate(p.outs)]
     lines += ["", "    struct In {"]
     lines += [f"        Pack<{C_TYPES[i.dtype]}, vector> {i.name};" for i in loaded]

@@ -32,53 +32,38 @@ __device__ __forceinline__ float to_register(bfloat16 x) { return to_float(x); }
 
 // ---- map ------------------------------------------------------------------------------------------------------------------------------------------
 
-// I: u32 where n < 2**31.
+// Whole tiles go by packs, all loads of a thread before its stores; the last tile, and all where an address is odd, element by element.  I: u32 where
+// n < 2**31.
 template <class I, class Group> __device__ __forceinline__ void map_elements(const Group &g, I n) {
     constexpr int vector = Group::vector, unroll = Group::unroll;
     constexpr I step = fused_threads * vector, tile = step * unroll;
     const bool aligned = g.aligned();
     for (I start = (I)blockIdx.x * tile; start < n; start += (I)gridDim.x * tile) {
-        typename Group::In x[unroll];
-        typename Group::Out y[unroll];
-        const I first = start + threadIdx.x * vector;
-        const bool whole = aligned && n - start >= tile;
-        if (whole) {
+        if (aligned && n - start >= tile) {
+            typename Group::In x[unroll];
+            typename Group::Out y[unroll];
+            const I first = start + threadIdx.x * vector;
 #pragma unroll
             for (int u = 0; u < unroll; ++u) {
                 g.load(first + u * step, x[u]);
             }
-        } else {
-#pragma unroll
-            for (int u = 0; u < unroll; ++u) {
-#pragma unroll
-                for (int k = 0; k < vector; ++k) { // beyond the end: the last element once more
-                    const I i = first + u * step + k;
-                    g.load_one(i < n ? i : n - 1, k, x[u]);
-                }
-            }
-        }
-#pragma unroll
-        for (int u = 0; u < unroll; ++u) {
-#pragma unroll
-            for (int k = 0; k < vector; ++k) {
-                g.compute(x[u], k, y[u]);
-            }
-        }
-        if (whole) {
-#pragma unroll
-            for (int u = 0; u < unroll; ++u) {
-                g.store(first + u * step, y[u]);
-            }
-        } else {
 #pragma unroll
             for (int u = 0; u < unroll; ++u) {
 #pragma unroll
                 for (int k = 0; k < vector; ++k) {
-                    const I i = first + u * step + k;
-                    if (i < n) {
-                        g.store_one(i, k, y[u]);
-                    }
+                    g.compute(x[u], k, y[u]);
                 }
+                g.store(first + u * step, y[u]);
+            }
+        } else {
+            const I end = n - start < tile ? n : start + tile;
+#pragma unroll 1
+            for (I i = start + threadIdx.x; i < end; i += fused_threads) {
+                typename Group::In x;
+                typename Group::Out y;
+                g.load_one(i, 0, x);
+                g.compute(x, 0, y);
+                g.store_one(i, 0, y);
             }
         }
     }
