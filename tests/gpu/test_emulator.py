@@ -1,6 +1,9 @@
 """The emulator runs kernels as a GPU would, and finds what a GPU would only sometimes show."""
 
+import os
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -45,6 +48,8 @@ template <int What> __global__ void wrong(float *y) {
     if (What == 4) t % 2 ? (void)__ballot_sync(full_warp, 1) : (void)__shfl_sync(full_warp, 1.0f, 0);
     if (What == 5) y[t] = s[t];
     if (What == 6) y[-1] = 0;
+    if (What == 7) y[t] = s[t + 64];
+    if (What == 8) y[t] = (float)((i32)t + 0x7fffffff);
 }
 template <int N> __global__ void large(float *y) {
     __shared__ float s[N];
@@ -104,6 +109,7 @@ def test_votes(order):
     np.testing.assert_array_equal(y, np.where(t < 32, 11, 11) * 1000000 + 40 * 1000 + 100 + 0 + up % 10)
 
 
+@pytest.mark.skipif(emulator.SANITIZE, reason="sanitized images keep what shared memory held")
 def test_a_missing_barrier_is_found(x):
     right = np.roll(x, -1) + np.roll(x, 1)
     assert not any(
@@ -126,6 +132,7 @@ def test_wrong_synchronization_is_an_error(what, message):
         run(f"wrong<{what}>", [], FLOAT, (Out(0),), block=64)
 
 
+@pytest.mark.skipif(emulator.SANITIZE, reason="sanitized images keep what shared memory held")
 def test_fresh_shared_memory_is_poisoned():
     y = run("wrong<5>", [], Tensor((64,), "float32"), (Out(0),), block=64)
     assert set(y.tobytes()) == {0xCB}
@@ -156,12 +163,23 @@ def test_arguments_must_fit():
         run("wrong<9>", [], FLOAT, (Out(0, 2000),), block=64)
 
 
+@pytest.mark.skipif(emulator.SANITIZE, reason="redzones lie between sanitized arrays")
 def test_static_shared_memory_has_a_limit():
-    kernel_address = _image(kernel("large<16384>"), 80)
-    args = [struct.pack("=Q", 0)]
-    if not emulator.SANITIZE:
-        with pytest.raises(emulator.LaunchRefused, match="655.. bytes of static shared memory; 49152 can be"):
-            emulator.launch(kernel_address, (1, 1, 1), (32, 1, 1), 0, args)
+    with pytest.raises(emulator.LaunchRefused, match="655.. bytes of static shared memory; 49152 can be"):
+        emulator.launch(_image(kernel("large<16384>"), 80), (1, 1, 1), (32, 1, 1), 0, [struct.pack("=Q", 0)])
+
+
+@pytest.mark.skipif(not emulator.SANITIZE, reason="needs tools/gpu_sanitize")
+@pytest.mark.parametrize("what, report", [(7, "global-buffer-overflow"), (8, "signed integer overflow")])
+def test_sanitizers_name_file_and_line(what, report):
+    code = f"""
+import numpy as np
+from gpu import test_emulator
+test_emulator.run("wrong<{what}>", [], test_emulator.FLOAT, (test_emulator.Out(0),), block=64)
+"""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join((".", "tests"))}
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    assert ran.returncode and report in ran.stderr and "kernel.cpp:" in ran.stderr, ran.stderr[-2000:]
 
 
 def test_the_emulator_refuses_what_cuda_has_not():

@@ -204,8 +204,8 @@ std::string refused(const Kernel &kernel, const dim3 &grid, const dim3 &size, u6
     if (n % 32) return "a block of " + std::to_string(n) + " threads; cymx launches whole warps of 32";
     if (!grid.x || !grid.y || !grid.z || grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535)
         return "a grid of (" + std::to_string(grid.x) + ", " + std::to_string(grid.y) + ", " + std::to_string(grid.z) + ") blocks";
-#ifndef EMULATOR_SANITIZED // redzones lie between arrays
-    if (static_bytes > max_static_shared) return std::to_string(static_bytes) + " bytes of static shared memory; 49152 can be";
+#ifndef EMULATOR_SANITIZED // redzones lie between arrays; else up to 32 bytes before the first
+    if (static_bytes > max_static_shared + 32) return std::to_string(static_bytes) + " bytes of static shared memory; 49152 can be";
 #endif
     if (static_bytes + dynamic_bytes > max_shared) return std::to_string(static_bytes + dynamic_bytes) + " bytes of shared memory; 232448 can be";
     return "";
