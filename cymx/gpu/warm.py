@@ -63,7 +63,7 @@ class Notes:
 def note_operators(notes: Notes) -> None:
     """Note the kernels of eager calls: every operator that needs no setting, on matrices."""
     for name, op in REGISTRY.items():
-        if op.variadic:
+        if op.variadic or not op.inputs:
             continue
         for dtype in EAGER_DTYPES:
             notes.what = f"{name} {dtype}"

@@ -1,7 +1,7 @@
 """Run what a recipe yields on NumPy arrays, with no driver between: how the kernels' own tests call them.
 
 Every operand lies between guard bytes, and every launch is made in three thread orders, whose results must be the same
-bits.
+bits.  With ON_DEVICE, which --device=real sets, launches go to device 0 instead.
 """
 
 import importlib
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from gpu import emulator
+from gpu import emulator, on_device
 
 from cymx.base import NUMPY_DTYPES, dtype_name
 from cymx.gpu import compiler, recipe, recipes
@@ -19,6 +19,7 @@ from cymx.gpu import compiler, recipe, recipes
 GUARD = 256  # bytes before and after an operand
 GUARD_BYTE, FRESH_BYTE = 0xA5, 0xCB
 DEVICE = recipe.Device()
+ON_DEVICE = False
 
 
 def load_recipes() -> None:
@@ -32,7 +33,9 @@ class Operand:
 
     def __init__(self, n_bytes: int, content: bytes | None = None, shift: int = 0):
         self.n_bytes = n_bytes
-        self._memory = np.full(n_bytes + 4 * GUARD, GUARD_BYTE, np.uint8)
+        n = n_bytes + 4 * GUARD
+        self._memory = on_device.memory(n) if ON_DEVICE else np.empty(n, np.uint8)
+        self._memory[:] = GUARD_BYTE
         start = GUARD + -(self._memory.ctypes.data + GUARD) % GUARD + shift
         self.bytes = self._memory[start : start + n_bytes]
         self._guards = (self._memory[:start], self._memory[start + n_bytes :])
@@ -133,9 +136,12 @@ def run_work(
             assert begin + launch.n_bytes <= operand.n_bytes, f"{launch} reaches past its {operand.n_bytes} bytes"
             operand.bytes[begin : begin + launch.n_bytes] = launch.value
             continue
-        image = _image(launch.kernel, device.arch)
         args = [pack(arg, address) for arg in launch.args]
-        emulator.launch(image, launch.grid, launch.block, launch.shared, args, order)
+        if ON_DEVICE:
+            on_device.run(launch, args)
+        else:
+            image = _image(launch.kernel, device.arch)
+            emulator.launch(image, launch.grid, launch.block, launch.shared, args, order)
         for what, group in (("input", given), ("output", made), ("scratch", [scratch]), ("random state", [state])):
             for i, operand in enumerate(group):
                 assert operand.intact(), f"{launch.kernel.name} writes outside {what} {i}"

@@ -5,10 +5,10 @@ import os
 
 import numpy as np
 import pytest
-from gpu import emulator
+from gpu import emulator, kernel_support
 
 from cymx.gpu import compiler
-from cymx.gpu.recipe import Kernel
+from cymx.gpu.recipe import In, Kernel, Launch, Out, Tensor, Work
 
 SOURCE = """
 #include "device.cuh"
@@ -353,6 +353,15 @@ def test_a_forked_child_is_refused(cuda):
     if not child:
         os._exit(0 if code(cuda.cuCtxSynchronize()) == 3 and code(cuda.cuInit(0)) == 3 else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_kernels_run_through_the_driver(cuda, driver, monkeypatch):
+    monkeypatch.setattr(kernel_support, "ON_DEVICE", True)
+    x = np.arange(N, dtype="float32")
+    launch_ = Launch(Kernel(SOURCE, "cymx::add_one<float>"), (2, 1, 1), (32, 1, 1), (In(0), Out(0), N))
+    (y,) = kernel_support.run_work(Work((launch_,)), [x], [Tensor((N,), "float32")])
+    np.testing.assert_array_equal(y, x + 1)
+    assert driver.calls("cuLaunchKernel") == 1
 
 
 @pytest.mark.parametrize("order", range(len(emulator.ORDERS)))

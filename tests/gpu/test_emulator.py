@@ -185,9 +185,10 @@ test_emulator.run("wrong<{what}>", [], test_emulator.FLOAT, (test_emulator.Out(0
 def test_the_emulator_refuses_what_cuda_has_not():
     bad = Kernel(SOURCE + "namespace cymx { template <class T> __global__ void add(T *y) { atomicAdd(y, (T)1); } }",
                  "cymx::add<cymx::i64>")  # fmt: skip
+    before = compiler.toolchain()
     compiler.use(emulator.Gpp())
     try:
         with pytest.raises(MXNetError, match="atomicAdd has no such type in CUDA"):
             compiler.build(bad, 80)
     finally:
-        compiler.use(None)
+        compiler.use(before)
