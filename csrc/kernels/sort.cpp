@@ -9,6 +9,7 @@
 // Called by: sort, argsort, topk, _shuffle.
 #include <stdlib.h>
 
+#include "cymx/order.h"
 #include "cymx/params.h"
 #include "table.h"
 #include "types.h"
@@ -30,31 +31,6 @@ template <> struct Key<4> {
 template <> struct Key<8> {
     typedef u64 type;
 };
-
-template <class K, class T> inline K raw_bits(T x) {
-    K bits;
-    __builtin_memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
-// Keys of floats: the sign bit flipped for positive ones, all bits for negative ones.
-template <class K> inline K float_key(K bits, K infinity) {
-    constexpr K sign = K(K(1) << (8 * sizeof(K) - 1));
-    const K magnitude = K(bits & K(~sign));
-    if (magnitude > infinity) {
-        return K(~K(0));
-    }
-    return bits & sign ? (magnitude ? K(~bits) : sign) : K(bits | sign);
-}
-inline u32 key_of(float x) { return float_key<u32>(raw_bits<u32>(x), 0x7f800000u); }
-inline u64 key_of(double x) { return float_key<u64>(raw_bits<u64>(x), 0x7ff0000000000000ull); }
-inline u16 key_of(float16 x) { return float_key<u16>(raw_bits<u16>(x), 0x7c00); }
-inline u16 key_of(bfloat16 x) { return float_key<u16>(raw_bits<u16>(x), 0x7f80); }
-inline u8 key_of(u8 x) { return x; }
-inline u8 key_of(bool x) { return x; }
-inline u8 key_of(i8 x) { return u8(x) ^ 0x80u; }
-inline u32 key_of(i32 x) { return u32(x) ^ 0x80000000u; }
-inline u64 key_of(i64 x) { return u64(x) ^ (u64(1) << 63); }
 
 template <class K> struct Item {
     K key;
@@ -137,7 +113,7 @@ template <class T> bool sort_rows(const T *x, i64 n_rows, i64 n, i64 k, bool asc
             }
             const T *from = x + row * n;
             for (i64 i = 0; i < n; ++i) {
-                const K key = key_of(from[i]);
+                const K key = order_key(from[i]);
                 items[i] = {ascending ? key : K(~key), u32(i)};
             }
             const Item<K> *sorted = radix_sort(items, items + n, n);

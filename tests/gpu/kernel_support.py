@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from gpu import emulator, on_device
 
+from cymx import _ops
 from cymx.base import NUMPY_DTYPES, dtype_name
 from cymx.gpu import compiler, recipe, recipes
 
@@ -91,6 +92,32 @@ def run_row(
             for i, (first, other) in enumerate(zip(results[0], result)):
                 assert first.tobytes() == other.tobytes(), f"{row}: output {i} differs in {order} thread order"
     return results[0]
+
+
+def compare_row(
+    row: str,
+    inputs: Sequence[np.ndarray],
+    outs: Sequence[tuple[Sequence[int], Any]],
+    params: Any = (),
+    *,
+    tolerance: float = 0,
+    **settings: Any,
+) -> list[np.ndarray]:
+    """Run a kernel row on the emulator and by the CPU's own kernel; return what the emulator made.
+
+    tolerance: of 1 + |x|; 0 wants equal bits.   settings: as run_row takes them.  Raises AssertionError.
+    """
+    made = run_row(row, inputs, outs, params, **settings)
+    wanted = [np.zeros(x.shape, x.dtype) for x in made]
+    numbers = {name: settings[name] for name in ("seed", "counter") if name in settings}
+    _ops.launch(row, [np.ascontiguousarray(x) for x in inputs], wanted, params, **numbers)
+    for i, (x, y) in enumerate(zip(made, wanted)):
+        if tolerance:
+            x, y = x.astype(np.float64), y.astype(np.float64)
+            np.testing.assert_allclose(x, y, tolerance, tolerance, err_msg=f"{row}: output {i}")
+        else:
+            assert x.tobytes() == y.tobytes(), f"{row}: output {i} differs from the CPU's:\n{x}\n{y}"
+    return made
 
 
 def run_work(

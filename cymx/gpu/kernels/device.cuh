@@ -6,8 +6,8 @@
 
 #ifdef __CUDACC_RTC__
 // Dynamic shared memory as an array of T; one a kernel.
-#define CYMX_DYNAMIC_SHARED(T, name)                  \
-    extern __shared__ unsigned char cymx_dynamic_[]; \
+#define CYMX_DYNAMIC_SHARED(T, name)                               \
+    extern __shared__ __align__(16) unsigned char cymx_dynamic_[]; \
     T *name = reinterpret_cast<T *>(cymx_dynamic_)
 #endif
 

@@ -1,5 +1,17 @@
 """One module a family of kernel rows; importing this registers them all."""
 
-from . import copy, index, map, reduce
+from . import conv, copy, index, map, matmul, pool, random, reduce, rnn, softmax, sort
 
-__all__ = ["copy", "index", "map", "reduce"]
+__all__ = [
+    "conv",
+    "copy",
+    "index",
+    "map",
+    "matmul",
+    "pool",
+    "random",
+    "reduce",
+    "rnn",
+    "softmax",
+    "sort",
+]
