@@ -49,6 +49,7 @@ template <int What> __global__ void wrong(float *y) {
     if (What == 5) y[t] = s[t];
     if (What == 6) y[-1] = 0;
     if (What == 7) y[t] = s[t + 64];
+    if (What == 10) y[t] = *(float *)((char *)s + 256 + 4 * t);
     if (What == 8) y[t] = (float)((i32)t + 0x7fffffff);
 }
 template <int N> __global__ void large(float *y) {
@@ -170,7 +171,9 @@ def test_static_shared_memory_has_a_limit():
 
 
 @pytest.mark.skipif(not emulator.SANITIZE, reason="needs tools/gpu_sanitize")
-@pytest.mark.parametrize("what, report", [(7, "global-buffer-overflow"), (8, "signed integer overflow")])
+@pytest.mark.parametrize(
+    "what, report", [(7, "index 64 out of bounds"), (8, "signed integer overflow"), (10, "global-buffer-overflow")]
+)
 def test_sanitizers_name_file_and_line(what, report):
     code = f"""
 import numpy as np
