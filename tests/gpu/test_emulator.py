@@ -172,7 +172,8 @@ def test_static_shared_memory_has_a_limit():
 
 @pytest.mark.skipif(not emulator.SANITIZE, reason="needs tools/gpu_sanitize")
 @pytest.mark.parametrize(
-    "what, report", [(7, "index 64 out of bounds"), (8, "signed integer overflow"), (10, "global-buffer-overflow")]
+    "what, report",
+    [(7, "index 64 out of bounds"), (8, "signed integer overflow"), (10, "insufficient space for an object")],
 )
 def test_sanitizers_name_file_and_line(what, report):
     code = f"""
