@@ -114,7 +114,7 @@ class CudaKernel:
             arrays.append(given)
         work = Work((Launch(self._kernel, dims[0], dims[1], tuple(values), int(shared_mem)),))
         backend = Backend(context.device_id)
-        row = ("rtc", self._kernel.name, reads, writes, (), None, 0, 0)
+        row = ("rtc", self._kernel.name, reads, writes, (), (0, 0), 0, 0)
         backend.runner([row], [work], len(arrays), 1, {}, False).run(arrays, None)
 
 

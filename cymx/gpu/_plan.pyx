@@ -151,7 +151,7 @@ cdef class Plan(Parts):
             for i, before in enumerate(waits):
                 after[i] = before
             cymx_gpu_plan_step(self.ptr, label, lane, after, len(waits))
-            where = _Addresses(inputs, outputs, (n_arrays, scratch), (n_arrays + 1, 16 * len(self.n_random)))
+            where = _Addresses(inputs, outputs, (n_arrays, scratch[0]), (n_arrays + 1, 16 * len(self.n_random)))
             for launch in work.launches:
                 self.add(launch, functions, where)
             if n_random:

@@ -17,9 +17,11 @@ from .recipe import Call
 _LIBRARIES = {"cublaslt": ("cublasLt", "cuda"), "cudnn": ("cudnn", "cudnn")}
 
 
-def available() -> frozenset[str]:
-    """Return the names of the libraries that are wanted and here."""
-    return frozenset(name for name in config.gpu_libraries() if name in _LIBRARIES and _loaded(name))
+class Available:
+    """The names of the libraries that are wanted and here; one is looked for when somebody asks for it."""
+
+    def __contains__(self, name: object) -> bool:
+        return name in config.gpu_libraries() and _loaded(str(name))
 
 
 @cache

@@ -50,7 +50,7 @@ class Backend:
     def device(self) -> Device:
         """What recipes may know of the device."""
         info = driver.open(self.device_id)
-        return Device(info.arch, info.n_sm, library.available(), config.allows_tf32())
+        return Device(info.arch, info.n_sm, library.Available(), config.allows_tf32())
 
     def prepare(self, launch: Any, ins: Sequence[Tensor], outs: Sequence[Tensor]) -> Work:
         """Return what a step does.  Raises MXNetError where its kernel has no GPU form."""
@@ -87,7 +87,7 @@ class Backend:
         for launch in launches:
             if launch.shared > STATIC_SHARED_BYTES:
                 driver.allow_shared(functions[launch.kernel], launch.shared)
-        places = schedule(rows, works, n_arrays, n_forward) if replays else [Place(0, ())] * len(rows)
+        places = schedule(rows, n_arrays, n_forward) if replays else [Place(0, ())] * len(rows)
         return Plan(rows, n_arrays, n_forward, self.device_id, works, functions, places, replays)
 
 
@@ -101,19 +101,19 @@ def load(device_id: int, arch: int, kernels: Iterable[Kernel]) -> dict[Kernel, i
     return {k: _functions[device_id, k] for k in wanted}
 
 
-def schedule(rows: Sequence[tuple], works: Sequence[Work], arena: int, n_forward: int) -> list[Place]:
+def schedule(rows: Sequence[tuple], arena: int, n_forward: int) -> list[Place]:
     """Return the place of each step: one that needs nothing of the step before it may run beside it.
 
-    rows: steps with operands (slot, offset, shape, dtype).   arena: the slot of their scratch.   A step waits for all
+    rows: as _ops.Plan takes them.   arena: the slot of their scratch.   A step waits for all
     that wrote what it reads or writes, and for all that read what it writes; forward and backward are captured apart.
     """
     places: list[Place] = []
     touched = _Touched()
     tails = [-1] * N_LANES
-    for number, (row, work) in enumerate(zip(rows, works)):
+    for number, row in enumerate(rows):
         if number == n_forward:
             touched, tails = _Touched(), [-1] * N_LANES
-        needs = touched.by(number, _uses(row, work, arena))
+        needs = touched.by(number, _uses(row, arena))
         # Behind what it needs most recently; a branch of its own takes the lane whose last step lies furthest back.
         lane = max(range(N_LANES), key=lambda k: (tails[k] in needs, tails[k] if tails[k] in needs else -tails[k]))
         latest: dict[int, int] = {}
@@ -125,14 +125,14 @@ def schedule(rows: Sequence[tuple], works: Sequence[Work], arena: int, n_forward
     return places
 
 
-def _uses(row: tuple, work: Work, arena: int) -> Iterator[tuple[int, int, int, bool]]:
+def _uses(row: tuple, arena: int) -> Iterator[tuple[int, int, int, bool]]:
     """Yield (slot, first byte, byte behind the last, whether it is written) of all that a step touches."""
-    _, _, inputs, outputs, _, scratch, _, _ = row
+    _, _, inputs, outputs, _, (start, n_bytes), _, _ = row
     for operands, writes in ((inputs, False), (outputs, True)):
         for slot, offset, shape, dtype in operands:
             yield slot, offset, offset + prod(shape) * ITEM_BYTES[dtype], writes
-    if work.scratch_bytes:
-        yield arena, scratch, scratch + work.scratch_bytes, True
+    if n_bytes:
+        yield arena, start, start + n_bytes, True
 
 
 class _Touched:

@@ -6,7 +6,7 @@ serves every run.  Refuses rows that nobody wrote: `find` names them.  Called by
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ class Device:
 
     arch: int = 80
     n_sm: int = 108
-    libraries: frozenset[str] = frozenset()
+    libraries: Container[str] = ()
     tf32: bool = False
 
 

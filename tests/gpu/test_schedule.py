@@ -5,19 +5,18 @@ import random
 import pytest
 
 from cymx.gpu.plan import N_LANES, schedule
-from cymx.gpu.recipe import Work
 
 ARENA = 9
 
 
-def row(reads, writes, scratch=None):
+def row(reads, writes, scratch=(0, 0)):
     """Return a step's row; operands are (slot, offset, n) of float32."""
     operands = lambda uses: [(slot, offset, (n,), "float32") for slot, offset, n in uses]
     return ("map", "", operands(reads), operands(writes), (), scratch, 0, 0)
 
 
-def places(rows, n_forward=None, works=None):
-    return schedule(rows, works or [Work()] * len(rows), ARENA, len(rows) if n_forward is None else n_forward)
+def places(rows, n_forward=None):
+    return schedule(rows, ARENA, len(rows) if n_forward is None else n_forward)
 
 
 def test_a_chain_stays_in_one_lane():
@@ -52,9 +51,9 @@ def test_memory_that_is_used_again_makes_a_step_wait():
 
 
 def test_scratch_is_memory_that_is_written():
-    rows = [row([(0, 0, 4)], [(1, 0, 4)], scratch=0), row([(2, 0, 4)], [(3, 0, 4)], scratch=32)]
-    assert places(rows, works=[Work((), 64), Work((), 64)]) == [(0, ()), (0, ())]
-    assert places(rows, works=[Work((), 32), Work((), 32)])[1].lane == 1
+    steps = lambda n: [row([(i, 0, 4)], [(i + 2, 0, 4)], scratch=(32 * i, n)) for i in range(2)]
+    assert places(steps(64)) == [(0, ()), (0, ())]
+    assert places(steps(32))[1].lane == 1
 
 
 def test_backward_is_captured_apart():

@@ -177,7 +177,7 @@ def _add_rows(row: str, find: Launch, dx: Tensor, around: tuple[int, int, int], 
         raise MXNetError(f"{row}: {n} indices into {length} rows are beyond 2**31 and 2**32")
     offsets, total = [], 0
     vector = _vector(inner, dx.dtype, 4)
-    tile = min(256, max(8, 1 << (n.bit_length() // 2 - 1)))
+    tile = min(256, max(8, 1 << max(0, n.bit_length() // 2 - 1)))
     n_tiles, columns = ceil_div(n, tile), outer * inner
     partial = n_tiles * columns * SUMS.get(dx.dtype, 4)
     for n_bytes in (4 * n, 4 * n, 4 * n, 4 * n, 4 * n, 1024 * ceil_div(n, SORT_TILE), partial, partial):

@@ -86,7 +86,8 @@ class Gpp:
             for header, content in headers.items():
                 Path(folder, header).write_text(content)
             Path(folder, "kernel.cpp").write_text(text)
-            files = ["-I.", "-include", str(HERE / "emulator.h"), "kernel.cpp", "-o", "kernel.so"]
+            macros = [word for word in options if word.startswith(("-D", "-U"))]
+            files = [*macros, "-I.", "-include", str(HERE / "emulator.h"), "kernel.cpp", "-o", "kernel.so"]
             ran = subprocess.run([*GPP, *IMAGE_FLAGS, *files, *LAST_FLAGS], capture_output=True, text=True, cwd=folder)
             if ran.returncode:
                 raise ValueError(ran.stderr)
