@@ -54,24 +54,31 @@ def test_import_starts_no_thread():
 
 
 def test_first_queued_task_starts_one_worker():
-    assert run("""
+    assert (
+        run("""
         _engine.push_callable(lambda: None, [], [], "task", small=True)
         print(threading.active_count())
         _engine.push_callable(lambda: print(not in_main_thread()), [], [], "task")
         _engine.waitall()
-    """) == "1\nTrue\n"
+    """)
+        == "1\nTrue\n"
+    )
 
 
 def test_exit_finishes_pending_tasks():
-    assert run("""
+    assert (
+        run("""
         buffer = _engine.Buffer(8)
         for i in range(3):
             _engine.push_callable(lambda i=i: (time.sleep(0.01), print("task", i)), [], [buffer], "task")
-    """) == "task 0\ntask 1\ntask 2\n"
+    """)
+        == "task 0\ntask 1\ntask 2\n"
+    )
 
 
 def test_push_and_release_after_shutdown():
-    assert run("""
+    assert (
+        run("""
         buffer, other = _engine.Buffer(8), _engine.Buffer.wrap(bytearray(8))
         _engine.push_callable(lambda: None, [], [buffer], "early")
         _engine.shutdown()
@@ -83,7 +90,9 @@ def test_push_and_release_after_shutdown():
         except MXNetError as error:
             print(error)
         sys.kept = [buffer, other]  # released when the interpreter is taken down
-    """) == "True\nbad: ZeroDivisionError: division by zero\n"
+    """)
+        == "True\nbad: ZeroDivisionError: division by zero\n"
+    )
 
 
 def test_exit_with_unreported_errors_is_silent():
@@ -91,7 +100,8 @@ def test_exit_with_unreported_errors_is_silent():
 
 
 def test_child_works_and_parent_is_unaffected():
-    assert run("""
+    assert (
+        run("""
         done, buffer = [], _engine.Buffer(8)
         def push(name):
             def run():
@@ -110,7 +120,9 @@ def test_child_works_and_parent_is_unaffected():
         push("parent")
         _engine.waitall()
         print(len(done), set(done))
-    """) == "40 {'parent'}\n"
+    """)
+        == "40 {'parent'}\n"
+    )
 
 
 def test_child_of_a_child_and_of_naive_engine():
@@ -166,7 +178,8 @@ def test_task_lost_in_fork_poisons_its_buffer_in_the_child():
 
 def test_child_uses_one_openmp_thread():
     # Its parent's OpenMP threads are lost, and a parallel region in the child would wait for them.
-    assert run("""
+    assert (
+        run("""
         import ctypes
         with open("/proc/self/maps") as maps:
             libraries = {line.split()[-1] for line in maps if "libgomp" in line}
@@ -177,11 +190,14 @@ def test_child_uses_one_openmp_thread():
             library.omp_set_num_threads(3)
         fork(check)
         print(len(openmp) >= 1, {library.omp_get_max_threads() for library in openmp})
-    """) == "True {3}\n"
+    """)
+        == "True {3}\n"
+    )
 
 
 def test_multiprocessing_fork_pool():
-    assert run("""
+    assert (
+        run("""
         import multiprocessing
         def double(x):
             out, result = _engine.Buffer(8), []
@@ -191,7 +207,9 @@ def test_multiprocessing_fork_pool():
         double(1)
         with multiprocessing.get_context("fork").Pool(2) as pool:
             print(pool.map(double, range(6)))
-    """) == "[0, 2, 4, 6, 8, 10]\n"
+    """)
+        == "[0, 2, 4, 6, 8, 10]\n"
+    )
 
 
 @pytest.mark.parametrize("engine_type", ["ThreadedEnginePerDevice", "NaiveEngine"])

@@ -113,7 +113,9 @@ def test_a_failing_launch_names_its_step(driver):
 
 def mlp_values():
     shapes = dict(zip(mlp().list_arguments(), mlp().infer_shape(data=(6, 5))[0]))
-    return {name: np.float32([0, 1, 2, 3, 0, 1]) if name == "softmax_label" else uniform(*s) for name, s in shapes.items()}
+    return {
+        name: np.float32([0, 1, 2, 3, 0, 1]) if name == "softmax_label" else uniform(*s) for name, s in shapes.items()
+    }
 
 
 def test_gradients_of_a_network(driver):
@@ -122,7 +124,9 @@ def test_gradients_of_a_network(driver):
         executor = bound(mlp(), context, mlp_values())
         executor.forward(is_train=True)
         executor.backward()
-        found[context] = {"out": executor.outputs[0].asnumpy()} | {k: g.asnumpy() for k, g in executor.grad_dict.items()}
+        found[context] = {"out": executor.outputs[0].asnumpy()} | {
+            k: g.asnumpy() for k, g in executor.grad_dict.items()
+        }
     for name, want in found[mx.cpu()].items():
         np.testing.assert_allclose(found[GPU][name], want, rtol=1e-4, atol=1e-6, err_msg=name)
 

@@ -33,11 +33,15 @@ def test_a_kernel_reads_and_writes_its_arrays(driver):
     assert np.array_equal(y.asnumpy(), 1 + 6 * values)
 
 
-@pytest.mark.parametrize("dtype, word", [("float32", "float"), ("float64", "double"), ("int32", "int"), ("int64", "int64_t")])
+@pytest.mark.parametrize(
+    "dtype, word", [("float32", "float"), ("float64", "double"), ("int32", "int"), ("int64", "int64_t")]
+)
 def test_templates_are_exported_by_name(driver, dtype, word):
     x, y, values = arrays(50, dtype)
     module = mx.rtc.CudaModule(SCALE, options=["-DFACTOR=4"], exports=[f"scale<{word}>"])
-    module.get_kernel(f"scale<{word}>", f"const {word} *x, {word} *y, int n").launch([x, y, 50], GPU, (2, 1, 1), (32, 1, 1))
+    module.get_kernel(f"scale<{word}>", f"const {word} *x, {word} *y, int n").launch(
+        [x, y, 50], GPU, (2, 1, 1), (32, 1, 1)
+    )
     assert np.array_equal(y.asnumpy(), 4 * values)
 
 

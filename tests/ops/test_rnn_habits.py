@@ -42,5 +42,3 @@ def test_names_are_those_of_mxnet():
     net, _ = _bound(mode="gru", bidirectional=True)
     assert net.list_arguments() == ["data", "r_parameters", "r_state"]
     assert net.infer_shape(data=(5, 2, 4))[0] == [(5, 2, 4), (576,), (4, 2, 4)]
-
-
