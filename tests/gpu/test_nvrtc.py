@@ -65,6 +65,10 @@ def test_kernels_compile_without_spills(arch, part, request):
     assert not spilling, "kernels that spill registers:\n" + "\n".join(spilling)
 
 
+def test_every_row_has_a_recipe():
+    assert not kernels_of_rows().missing
+
+
 def test_images_are_for_the_exact_architecture():
     images = [compiler.build(Kernel(SOURCE, "cymx::add<float>"), arch) for arch in ARCHS]
     assert all(image.code.startswith(b"\x7fELF") and image.symbol.startswith("_ZN4cymx3addIfE") for image in images)
