@@ -100,6 +100,7 @@ setup(
             extension("_eager", []),
             extension("_ops", map(str, Path("csrc").glob("*.cpp"))),
             extension("gpu._device", [f"csrc/gpu/{name}.cpp" for name in ("copy", "device", "memory")]),
+            extension("gpu._exchange", []),
             extension("gpu._library", [f"csrc/gpu/{name}.cpp" for name in ("cublaslt", "cudnn")]),
             extension("gpu._plan", ["csrc/gpu/plan.cpp"]),
         ],

@@ -209,6 +209,11 @@ cdef class Array:
         """The address of the first element."""
         return <intptr_t>self.t.data
 
+    @property
+    def writable(self):
+        """Whether the elements may be changed."""
+        return not self.readonly
+
     def overlaps(self, Array other):
         """Tell whether two arrays share memory."""
         cdef char *a = <char *>self.t.data

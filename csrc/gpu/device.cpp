@@ -299,13 +299,8 @@ int cymx_gpu_lend(cymx_buffer *buffer, void *other_stream, int follow, void **co
     });
 }
 
-void *cymx_gpu_adopt(int32_t device_id, void *data, int64_t bytes, void *other_stream, int after, void (*free_fn)(void *), void *owner,
-                     cymx_error *err) {
-    Device *device = open(device_id, err);
-    if (!device) return nullptr;
-    Block *block = new Block{device, reinterpret_cast<uint64_t>(data), bytes};
-    const int code = meet(*block, err, [&](void *stream) {
-        if (!after) return 0;
+int cymx_gpu_follow(cymx_buffer *buffer, void *other_stream, cymx_error *err) {
+    return meet(*block_of(buffer), err, [&](void *stream) {
         void *event;
         int result = driver.cuEventCreate(&event, disable_timing);
         if (result) return result;
@@ -314,10 +309,12 @@ void *cymx_gpu_adopt(int32_t device_id, void *data, int64_t bytes, void *other_s
         driver.cuEventDestroy(event);
         return result;
     });
-    if (code) {
-        delete block;
-        return nullptr;
-    }
+}
+
+void *cymx_gpu_adopt(int32_t device_id, void *data, int64_t bytes, void (*free_fn)(void *), void *owner, cymx_error *err) {
+    Device *device = open(device_id, err);
+    if (!device) return nullptr;
+    Block *block = new Block{device, reinterpret_cast<uint64_t>(data), bytes};
     block->free_fn = free_fn;
     block->owner = owner;
     return block;

@@ -72,10 +72,10 @@ int cymx_gpu_fail(int32_t device_id, int result, const char *what, cymx_error *e
 
 /* Has the compute stream, which it returns, wait for all queued uses of a buffer, and with `follow` also another library's stream. */
 int cymx_gpu_lend(cymx_buffer *buffer, void *other_stream, int follow, void **compute_stream, cymx_error *err);
-/* Makes a block of foreign memory, for cymx_buffer_wrap_on_device.  With `after` all work here waits for what is queued
- * on other_stream now.  Null on an error: the owner stays the caller's. */
-void *cymx_gpu_adopt(int32_t device_id, void *data, int64_t bytes, void *other_stream, int after, void (*free_fn)(void *), void *owner,
-                     cymx_error *err);
+/* Has all work here on a buffer wait for what is queued on another library's stream now. */
+int cymx_gpu_follow(cymx_buffer *buffer, void *other_stream, cymx_error *err);
+/* Makes a block of foreign memory, for cymx_buffer_wrap_on_device.  Null on an error: the owner stays the caller's. */
+void *cymx_gpu_adopt(int32_t device_id, void *data, int64_t bytes, void (*free_fn)(void *), void *owner, cymx_error *err);
 /* Waits for what was queued on an adopted block, calls free_fn(owner) and frees the block; on any thread. */
 void cymx_gpu_give_back(void *block);
 /* Free and total bytes of the device. */

@@ -27,6 +27,16 @@ cdef extern from "gpu/device.h" nogil:
         CYMX_STREAM_UPLOAD
         CYMX_STREAM_DOWNLOAD
 
+# Has the buffer's compute stream, which it returns, wait for all its queued uses, and with `follow` also another
+# library's stream; and the other way round.  In a task that writes the buffer.
+cdef int gpu_lend(
+    cymx_buffer *buffer, void *other_stream, int follow, void **compute_stream, cymx_error *err) noexcept nogil
+cdef int gpu_follow(cymx_buffer *buffer, void *other_stream, cymx_error *err) noexcept nogil
+# Makes a buffer of foreign memory; its last release waits for its users here, then calls free_fn(owner).
+cdef cymx_buffer *gpu_wrap(
+    int32_t device_id, void *data, int64_t nbytes, void (*free_fn)(void *) noexcept nogil, void *owner,
+    cymx_error *err) noexcept nogil
+
 cdef const cymx_driver *gpu_driver() noexcept nogil
 cdef int gpu_begin(
     int32_t device_id, int32_t stream, cymx_buffer **reads, int32_t n_reads, cymx_buffer **writes, int32_t n_writes,

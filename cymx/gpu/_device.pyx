@@ -8,6 +8,8 @@ from libc.stdint cimport int32_t, int64_t, uint64_t, uintptr_t
 
 from cymx._engine cimport (
     CYMX_OK,
+    buffer_wrap_on_device,
+    cymx_buffer,
     cymx_device_ops,
     cymx_error,
     device_register,
@@ -38,6 +40,12 @@ cdef extern from "gpu/device.h" nogil:
     int cymx_gpu_stage(
         int32_t device_id, int32_t stream, uint64_t target, const void *source, int64_t n, cymx_error *err)
     int cymx_gpu_fail(int32_t device_id, int result, const char *what, cymx_error *err)
+    int cymx_gpu_lend(cymx_buffer *buffer, void *other_stream, int follow, void **compute_stream, cymx_error *err)
+    int cymx_gpu_follow(cymx_buffer *buffer, void *other_stream, cymx_error *err)
+    void *cymx_gpu_adopt(
+        int32_t device_id, void *data, int64_t nbytes, void (*free_fn)(void *) noexcept nogil, void *owner,
+        cymx_error *err)
+    void cymx_gpu_give_back(void *block) noexcept
     int cymx_gpu_memory(int32_t device_id, int64_t *free_bytes, int64_t *total_bytes, cymx_error *err)
 
 
@@ -67,6 +75,25 @@ cdef int gpu_stage(
 
 cdef int gpu_fail(int32_t device_id, int result, const char *what, cymx_error *err) noexcept nogil:
     return cymx_gpu_fail(device_id, result, what, err)
+
+
+cdef int gpu_lend(
+        cymx_buffer *buffer, void *other_stream, int follow, void **compute_stream, cymx_error *err) noexcept nogil:
+    return cymx_gpu_lend(buffer, other_stream, follow, compute_stream, err)
+
+
+cdef int gpu_follow(cymx_buffer *buffer, void *other_stream, cymx_error *err) noexcept nogil:
+    return cymx_gpu_follow(buffer, other_stream, err)
+
+
+cdef cymx_buffer *gpu_wrap(
+        int32_t device_id, void *data, int64_t nbytes, void (*free_fn)(void *) noexcept nogil, void *owner,
+        cymx_error *err) noexcept nogil:
+    cdef void *block = cymx_gpu_adopt(device_id, data, nbytes, free_fn, owner, err)
+    if block is NULL:
+        return NULL
+    # Without memory for 128 bytes the block stays, and with it what it holds.
+    return buffer_wrap_on_device(2, device_id, data, block, nbytes, cymx_gpu_give_back, block, err)
 
 
 # ---- opening ----

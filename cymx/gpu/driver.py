@@ -18,8 +18,8 @@ from .. import config
 from ..base import MXNetError, NotBuiltError
 
 __all__ = [
-    "DeviceInfo", "RefusedImage", "addresses", "allow_shared", "attributes", "check_compiler", "count", "function",
-    "load", "open", "version",
+    "DeviceInfo", "RefusedImage", "addresses", "allow_shared", "attributes", "check_compiler", "count", "device_of",
+    "function", "load", "open", "version",
 ]  # fmt: skip
 
 # The first driver with all functions of csrc/gpu/driver.h, and the form of them that is asked for.
@@ -329,6 +329,12 @@ def attributes(handle: int) -> dict[str, int]:
         name: int(_call("cuFuncGetAttribute", getattr(kind, f"CU_FUNC_ATTRIBUTE_{word}"), kernel))
         for name, word in words.items()
     }
+
+
+def device_of(address: int) -> int:
+    """Return the GPU that holds an address.  Raises MXNetError for memory of the host."""
+    which = _bindings().CUpointer_attribute.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL
+    return int(_call("cuPointerGetAttribute", which, address))
 
 
 def allow_shared(handle: int, n_bytes: int) -> None:

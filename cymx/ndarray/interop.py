@@ -1,10 +1,11 @@
-"""Arrays on memory of other libraries: NumPy, and DLPack for all the rest.   Called by: users."""
+"""Arrays on memory of other libraries: NumPy, DLPack, and __cuda_array_interface__.   Called by: users."""
 
 from typing import Any
 
 import numpy as np
 
 from ..base import ArgumentError
+from ..gpu import _exchange
 from .creation import array
 from .ndarray import NDArray
 
@@ -35,15 +36,31 @@ class _Writable:
 def from_dlpack(dlpack: Any) -> NDArray:
     """Return an array on the memory of a DLPack capsule, or of anything that offers one; it lives as long as the array.
 
-    Raises ArgumentError for memory of another device.
+    GPU memory may be offered by __cuda_array_interface__ as well.  What its owner has queued comes before our work; of
+    a bare capsule, what is on the legacy default stream.  Raises ArgumentError for memory of another device.
     """
+    stream = _exchange.LEGACY_STREAM
     if hasattr(dlpack, "__dlpack__"):
         device = tuple(map(int, dlpack.__dlpack_device__()))
-        if device != _DLPACK_CPU:
-            raise ArgumentError(f"from_dlpack: the memory is on device {device}, expected {_DLPACK_CPU}, the CPU")
-        dlpack = dlpack.__dlpack__()
+        if device[0] == _exchange.GPU:
+            stream = _exchange.compute_stream(device[1])
+            dlpack = dlpack.__dlpack__(stream=stream)
+        else:
+            _check_device(device)
+            dlpack = dlpack.__dlpack__()
+    elif hasattr(dlpack, "__cuda_array_interface__"):
+        return _exchange.from_interface(NDArray, dlpack)
+    device = _exchange.capsule_device(dlpack)
+    if device[0] == _exchange.GPU:
+        return _exchange.from_dlpack(NDArray, dlpack, stream)
+    _check_device(device)
     values = np.from_dlpack(_Capsule(dlpack))
     return NDArray.wrap(np.ascontiguousarray(np.asarray(_Writable(values))))
+
+
+def _check_device(device: tuple[int, ...]) -> None:
+    if device != _DLPACK_CPU:
+        raise ArgumentError(f"from_dlpack: the memory is on device {device}, expected {_DLPACK_CPU}, the CPU, or a GPU")
 
 
 def from_numpy(ndarray: np.ndarray, zero_copy: bool = True, array_cls: type[NDArray] = NDArray) -> NDArray:

@@ -12,6 +12,7 @@ import numpy as np
 
 from .._eager import EagerArray, general
 from ..base import NUMPY_DTYPES, ArgumentError, ArgumentTypeError, Context, IndexRangeError, cpu, dtype_name
+from ..gpu import _exchange
 from ..ops import REGISTRY, find
 from ..ops.shape import reshape_target
 from . import arithmetic as _arithmetic  # noqa: F401  fills what EagerArray's operators fall back on
@@ -64,11 +65,6 @@ class NDArray(EagerArray):
     def stype(self) -> str:
         """The storage type: 'default', dense."""
         return "default"
-
-    @property
-    def writable(self) -> bool:
-        """Whether the elements may be changed."""
-        return not memoryview(self.buffer).readonly
 
     @property
     def grad(self) -> None:
@@ -216,23 +212,51 @@ class NDArray(EagerArray):
 
     # ---- memory shared with others ----
 
-    def __dlpack__(self, **kwargs):
-        """Return a DLPack capsule on the same memory, after waiting for its users."""
-        self.wait_to_write()
-        return host(self).__dlpack__(**kwargs)
+    def __dlpack__(self, *, stream: int | None = None, dl_device: Any = None, copy: bool | None = None, **kwargs):
+        """Return a DLPack capsule on the same memory, after waiting for its users.
+
+        On a GPU it is `stream` that waits: a handle, 1 (or None) the legacy default stream, 2 the thread's, -1 none.
+        Raises BufferError for another device than the array's.
+        """
+        if dl_device is not None and tuple(map(int, dl_device)) != self.__dlpack_device__():
+            raise BufferError(f"the array is on {self.context}; copy it to where it is wanted first")
+        source = self.copy() if copy else self
+        if self.device_type == _exchange.GPU:
+            return _exchange.to_dlpack(source, _exchange.LEGACY_STREAM if stream is None else stream)
+        source.wait_to_write()
+        return host(source).__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        """Return DLPack's device numbers: (1, 0), the CPU."""
-        return 1, 0
+        """Return DLPack's device numbers: (1, 0) for the CPU, (2, id) for a GPU."""
+        return (2, self.device_id) if self.device_type == _exchange.GPU else (1, 0)
 
     def to_dlpack_for_read(self):
         """Return a DLPack capsule on the same memory, for reading, after waiting for its writers."""
+        if self.device_type == _exchange.GPU:
+            return self.__dlpack__()
         self.wait_to_read()
         return host(self).__dlpack__()
 
     def to_dlpack_for_write(self):
         """Return a DLPack capsule on the same memory, for writing, after waiting for its readers and writers."""
         return self.__dlpack__()
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """The same GPU memory by version 3 of that protocol; only arrays on a GPU have it.
+
+        Its stream is the one that we compute on, after waiting for all other users of the memory.
+        """
+        if self.device_type != _exchange.GPU or self.dtype_name == "bfloat16":
+            raise AttributeError(f"an array of {self.dtype_name} on {self.context} has no __cuda_array_interface__")
+        return {
+            "shape": self.shape,
+            "typestr": NUMPY_DTYPES[self.dtype_name].str,
+            "data": (self.address, not self.writable),
+            "version": 3,
+            "strides": None,
+            "stream": _exchange.lend(self),
+        }
 
     # ---- operators ----
 
