@@ -1,4 +1,4 @@
-"""GPU memory shared with other libraries: a library made up here, with a stream of its own that runs as late as it may."""
+"""GPU memory shared with other libraries: one made up here, with a stream of its own that runs as late as it may."""
 
 import ctypes
 
