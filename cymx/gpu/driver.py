@@ -6,7 +6,6 @@ calls go through the table of addresses that `addresses` returns.  Refuses what 
 Called by: gpu/_device, compiler, plan, and mx.num_gpus.
 """
 
-import ctypes
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -76,6 +75,8 @@ def _started() -> _Driver:
 
 
 def _start() -> _Driver:
+    import ctypes  # 5 ms that only the first use needs to spend
+
     try:
         # RTLD_GLOBAL is of no use to anybody; but a library of this name that is loaded is what cuda-python finds.
         library = ctypes.CDLL("libcuda.so.1")
