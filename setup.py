@@ -44,15 +44,16 @@ KERNELS = sorted(str(p) for p in Path("csrc/kernels").glob("*.cpp"))
 
 
 def extension(name, sources):
-    """Return the extension cymx.<name>, made of its .pyx and C++ sources; any header's edit rebuilds it."""
+    """Return the extension cymx.<name>, made of its .pyx and C++ sources; an edit of any header or source rebuilds it."""
+    sources = sorted(sources)
     return Extension(
         f"cymx.{name}",
-        [f"cymx/{name.replace('.', '/')}.pyx", *sorted(sources)],
+        [f"cymx/{name.replace('.', '/')}.pyx", *sources],
         include_dirs=INCLUDES,
         language="c++",
         extra_compile_args=COMMON_FLAGS,
         extra_link_args=["-fopenmp", "-Wl,--strip-debug"],
-        depends=HEADERS,
+        depends=[*HEADERS, *KERNELS, *sources],
     )
 
 

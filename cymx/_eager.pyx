@@ -14,7 +14,16 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcmp
 
 from cymx._array cimport Array, cymx_tensor
-from cymx._engine cimport CYMX_TASK_FRESH, CYMX_TASK_SMALL, cymx_buffer, cymx_error, cymx_task, push, raise_error
+from cymx._engine cimport (
+    CYMX_TASK_FRESH,
+    CYMX_TASK_SMALL,
+    CYMX_TASK_TEAM,
+    cymx_buffer,
+    cymx_error,
+    cymx_task,
+    push,
+    raise_error,
+)
 from cymx._ops cimport cymx_args, flat_kernel
 
 from cymx._ops import functor
@@ -44,6 +53,8 @@ cdef extern from "Python.h":
 
 # Below this many elements a task may run in the calling thread: about 100 us on one core.
 cdef int64_t SMALL = 131072
+# From so many on it may be shared among threads.
+cdef int64_t TEAM = 32768
 
 # What `ndarray` answers with where the fast way does not apply: name -> function(lhs, rhs), name_in_place ->
 # function(self, other), "get" and "put" for self[key], "copyto" -> function(self, other).
@@ -126,6 +137,8 @@ cdef int launch(int which, Array lhs, Array rhs, int64_t number_at, double numbe
     task.device_type, task.device_id = out.ptr.device_type, out.ptr.device_id
     task.label = LABELS[which]
     task.flags = CYMX_TASK_FRESH if is_fresh else 0
+    if out.n_elements >= TEAM:
+        task.flags |= CYMX_TASK_TEAM
     if out.n_elements <= SMALL:
         task.flags |= CYMX_TASK_SMALL
         # Too short to be worth letting other threads in.

@@ -13,6 +13,7 @@ from libc.string cimport memset
 from cymx._array cimport CYMX_MAX_NDIM, Array, cymx_tensor
 from cymx._engine cimport (
     CYMX_TASK_SMALL,
+    CYMX_TASK_TEAM,
     Buffer,
     cymx_buffer,
     cymx_error,
@@ -71,6 +72,8 @@ cdef extern from "onednn.h" nogil:
 # worker takes 5 to 20 us to wake,
 # and then shares the cores with the thread that woke it.
 cdef int64_t SMALL_WORK = 500000
+# A step of as much work may be shared among threads; no kernel does that for less.
+cdef int64_t TEAM_WORK = 10000
 
 
 # ---- instruction sets and libraries ----
@@ -279,7 +282,7 @@ cdef class Plan(Parts):
     """
 
     cdef cymx_plan *ptr
-    cdef int64_t work[3]  # of each part
+    cdef uint32_t flags[3]  # of the task that runs each part
 
     def __init__(self, steps, int32_t n_arrays, int32_t split, kept=None):
         cdef int part
@@ -291,7 +294,9 @@ cdef class Plan(Parts):
                 slots, seen_offset = kept[number]
                 self.keep(slots, seen_offset)
         for part, chosen in enumerate((steps, steps[:split], steps[split:])):
-            self.work[part] = sum(step[7] for step in chosen)
+            self.flags[part] = CYMX_TASK_SMALL if sum(step[7] for step in chosen) <= SMALL_WORK else 0
+            if any(step[7] >= TEAM_WORK for step in chosen):
+                self.flags[part] |= CYMX_TASK_TEAM
 
     def __dealloc__(self):
         if self.ptr is not NULL:
@@ -371,7 +376,7 @@ cdef class Plan(Parts):
         task.run, task.drop, task.arg = run_plan, drop_plan, arg
         task.device_type, task.device_id = first.device_type, first.device_id
         task.label = b""
-        task.flags = CYMX_TASK_SMALL if self.work[part] <= SMALL_WORK else 0
+        task.flags = self.flags[part]
         n_random = cymx_plan_n_random(self.ptr, arg.start, arg.stop)
         arg.seed = arg.counter = 0
         if n_random:

@@ -119,6 +119,7 @@ struct Engine {
     std::atomic<bool> in_pusher{false}; // naive or stopped: tasks run in their pusher
     std::atomic<bool> deferred{false};  // the naive lane has ready tasks
     bool naive = false, stopped = false, joining = false;
+    std::atomic<int32_t> worker_teams{0}; // workers that hold a team of OpenMP's threads
     int64_t pending = 0, queue_limit = 1024;
     Lane naive_lane;              // tasks pushed inside a task that holds what they need; run by whoever frees it
     std::vector<Poison *> errors; // that no wait has returned, oldest first
@@ -153,6 +154,12 @@ void run_and_free(Task *task); // when all its variables are granted
 Context *make_context(int32_t device_type, int32_t device_id);
 int push_to_worker(Task *task, Lock &lock, cymx_error *err);
 void finish(Lane &lane); // under the mutex: one task less
+
+// teams.cpp
+bool may_take_team(); // the calling thread, to run a task at once
+void take_team_in_worker(const cymx_task &call);    // before it runs
+void give_team_up();                                // the calling thread's
+void forget_teams_in_child();
 
 // naive.cpp
 int push_in_pusher(Task *task, Lock &lock);

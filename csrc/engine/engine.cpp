@@ -279,7 +279,8 @@ void run_and_free(Task *task) {
 using namespace cymx;
 
 int cymx_engine_push(const cymx_task *call, cymx_error *err) {
-    const bool at_once = (call->flags & CYMX_TASK_SMALL) || engine.in_pusher.load(std::memory_order_relaxed);
+    const bool small = (call->flags & CYMX_TASK_SMALL) && (!(call->flags & CYMX_TASK_TEAM) || may_take_team());
+    const bool at_once = small || engine.in_pusher.load(std::memory_order_relaxed);
     if (at_once && call->n_reads + call->n_writes <= max_at_once) {
         const uint64_t free_word = engine.free_word.load(std::memory_order_relaxed);
         if (try_enter(*call, free_word)) {
@@ -291,6 +292,7 @@ int cymx_engine_push(const cymx_task *call, cymx_error *err) {
     }
     Task *task = make_task(*call);
     if (!task) return fail(err, CYMX_OUT_OF_MEMORY, "out of memory while a task was queued");
+    if ((call->flags & CYMX_TASK_TEAM) && !task_depth && !engine.in_pusher.load(std::memory_order_relaxed)) give_team_up();
     Lock lock(engine.mutex);
     const int code = engine.in_pusher.load(std::memory_order_relaxed) ? push_in_pusher(task, lock) : push_to_worker(task, lock, err);
     if (code) {

@@ -6,6 +6,7 @@
 #include <omp.h>
 #endif
 
+#include <chrono>
 #include <new>
 #include <system_error>
 
@@ -58,15 +59,24 @@ void use_one_thread() {
 #endif
 }
 
+constexpr std::chrono::milliseconds idle_time{20};
+
 void work(Lane &lane) {
     const uint64_t free_word = engine.free_word.load(std::memory_order_relaxed);
     if (free_word) use_one_thread();
     Lock lock(engine.mutex);
     for (;;) {
-        lane.ready.wait(lock, [&] { return lane.first || engine.joining; });
+        const auto has_work = [&] { return lane.first || engine.joining; };
+        if (!lane.ready.wait_for(lock, idle_time, has_work)) {
+            lock.unlock();
+            give_team_up();
+            lock.lock();
+            lane.ready.wait(lock, has_work);
+        }
         Task *task = lane.pop();
         if (!task) return;
         lock.unlock();
+        take_team_in_worker(task->call);
         run_and_free(task);
         if (engine.deferred.load(std::memory_order_relaxed)) run_deferred();
         if (engine.free_word.load(std::memory_order_relaxed) != free_word) return; // the task forked; the child's lanes have other workers
@@ -104,6 +114,7 @@ void after_fork_in_child() {
     for_each_context([](Context &context) { forget(context.lane); });
     for (Poison *poison : engine.errors) release_poison(poison);
     engine.errors.clear();
+    forget_teams_in_child();
     use_one_thread();
     after_fork();
 }

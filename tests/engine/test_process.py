@@ -223,3 +223,35 @@ def test_daemon_thread_that_pushes_to_the_end(engine_type):
         threading.Thread(target=work, daemon=True).start()
         time.sleep(0.02)
     """)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="counts threads in /proc")
+def test_one_thread_at_a_time_holds_a_team():
+    assert run("""
+        import ctypes
+        import cymx as mx
+        runtime = ctypes.CDLL("libgomp.so.1")
+        runtime.omp_set_num_threads(2)
+        count = lambda: len(os.listdir("/proc/self/task"))
+        def settled(n):
+            until = time.monotonic() + 20
+            while count() != n and time.monotonic() < until:
+                time.sleep(0.01)
+            return count()
+        small, large = mx.nd.ones((256, 256)), None
+        small = small + small
+        mx.nd.waitall()
+        print("at once:", settled(2))
+        for _ in range(3):
+            large = mx.nd.ones((1024, 1024)) + 1
+        # What the worker's own new thread has to itself: one team, of two.
+        _engine.push_callable(lambda: runtime.omp_set_num_threads(2), [], [], "task")
+        large = large + large
+        small = small + small
+        mx.nd.waitall()
+        print("queued, then at once:", count())
+        print("idle:", settled(2))
+        small = small + small
+        small.wait_to_read()
+        print("at once again:", settled(3))
+    """).splitlines() == ["at once: 2", "queued, then at once: 3", "idle: 2", "at once again: 3"]
