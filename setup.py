@@ -44,7 +44,7 @@ KERNELS = sorted(str(p) for p in Path("csrc/kernels").glob("*.cpp"))
 
 
 def extension(name, sources):
-    """Return the extension cymx.<name>, made of its .pyx and C++ sources; an edit of any header or source rebuilds it."""
+    """Return the extension cymx.<name>, made of its .pyx and C++ sources; any edit of them or a header rebuilds it."""
     sources = sorted(sources)
     return Extension(
         f"cymx.{name}",

@@ -71,6 +71,11 @@ class Node:
             return self.name
         return f"{self.op.name} '{self.name}'" if self.op else f"variable '{self.name}'"
 
+    def again(self, inputs: "tuple[Entry, ...]") -> "tuple[Entry, ...]":
+        """Return the outputs of a node like this one, of other inputs."""
+        made = Node(self.op, self.name, inputs, self.params, self.attrs, self.types, self.backward)
+        return tuple(Entry(made, i) for i in range(len(made.types)))
+
     def __repr__(self):
         return f"<{self.label}>"
 
@@ -131,12 +136,16 @@ def numbered(nodes: Sequence[Node]) -> dict[Node, str]:
     return {node: (node.name if node.op is None else f"%{number}") for number, node in enumerate(nodes)}
 
 
-def rewrite(graph: Graph, visit: Callable[[Node, tuple[Entry, ...]], Sequence[Entry]]) -> Graph:
+def rewrite(
+    graph: Graph, visit: Callable[[Node, tuple[Entry, ...]], Sequence[Entry]], order: Iterable[Node] | None = None
+) -> Graph:
     """Return the graph in which every node is replaced by what `visit(node, its rewritten inputs)` returns: an entry
     for each output.
+
+    order: all nodes, inputs first, in the order to visit them.
     """
     new: dict[Node, Sequence[Entry]] = {}
-    for node in graph.nodes():
+    for node in order or graph.nodes():
         new[node] = visit(node, tuple(new[e.node][e.index] for e in node.inputs))
     return Graph(
         tuple(new[e.node][e.index] for e in graph.outputs),

@@ -156,9 +156,9 @@ int push_to_worker(Task *task, Lock &lock, cymx_error *err);
 void finish(Lane &lane); // under the mutex: one task less
 
 // teams.cpp
-bool may_take_team(); // the calling thread, to run a task at once
-void take_team_in_worker(const cymx_task &call);    // before it runs
-void give_team_up();                                // the calling thread's
+bool may_take_team();                            // the calling thread, to run a task at once
+void take_team_in_worker(const cymx_task &call); // before it runs
+void give_team_up();                             // the calling thread's
 void forget_teams_in_child();
 
 // naive.cpp

@@ -12,6 +12,7 @@ from .channels_last import channels_last
 from .fold import fold
 from .fuse import CONSTANT, Step, fuse, stored
 from .gradient import gradient
+from .join import join
 from .kept import keep, kept_nodes
 from .layout import layout
 from .lower import lower
@@ -32,6 +33,7 @@ class Options:
     fold: bool = True
     channels_last: bool | None = None  # None: where it pays
     winograd: bool | None = None
+    join: bool = True
 
 
 DEFAULTS = Options()
@@ -75,6 +77,8 @@ def compile_graph(
         targets += [f"grad:{name}" for name, req in grad_req.items() if req == "write"]
     if options.simplify:
         typed = simplify(typed)
+    if options.join and (joined := join(typed)) is not typed:
+        typed = simplify(joined)
     typed = channels_last(layout(typed), options.channels_last if backend.reorders else False)
     keeps = own_arena and not train and backend.reorders
     if options.fold and not train:
@@ -152,8 +156,7 @@ def _own_outputs(graph: Graph, n_out: int) -> Graph:
         if node.backward:
             old = [not e.node.backward and stored(e).node in changed for e in inputs]
             inputs = tuple(written_out(e, False) if kept else e for e, kept in zip(inputs, old))
-        made = Node(node.op, node.name, inputs, node.params, node.attrs, node.types, node.backward)
-        return tuple(Entry(made, i) for i in range(len(made.types)))
+        return node.again(inputs)
 
     def own(entry: Entry, backward: bool = False) -> Entry:
         source = stored(entry)

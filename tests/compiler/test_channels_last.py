@@ -10,7 +10,7 @@ import cymx as mx
 from cymx import _ops
 from cymx.compiler import Options
 
-PLAIN = Options(fold=False, channels_last=False)
+PLAIN = Options(fold=False, channels_last=False, join=False)
 RNG = np.random.default_rng
 
 
@@ -120,7 +120,7 @@ def test_networks_agree(name, mode, library):
     values = arrays(symbol, shapes)
     train, gradients = mode in ("training", "gradients"), mode.startswith("gradients")
     _ops.onednn(False)
-    wanted = answers(symbol, values, train, gradients, Options(False, False, False, False, False))
+    wanted = answers(symbol, values, train, gradients, Options(False, False, False, False, False, False))
     _ops.onednn(library)
     for fold, last, fuse, winograd in itertools.product((True, False), repeat=4):
         if winograd and not last:

@@ -22,7 +22,7 @@ ALL_OPTIONS = (
     Options(simplify=False),
     Options(fuse=False),
     Options(share_memory=False),
-    Options(simplify=False, fuse=False, share_memory=False),
+    Options(simplify=False, fuse=False, share_memory=False, join=False),
 )
 
 
