@@ -53,8 +53,9 @@ template <class T> struct Walk {
         return memory != nullptr;
     }
     T *panel(i64 i) const { return weights + i * (ceil_div(depth * COLUMNS, 16) * 16); }
+    // The last, narrow block comes first: where the tasks do not divide evenly, the first threads have one more.
     Piece piece(i64 task, i64 n, i64 h) const {
-        const i64 n0 = task % rows * TILE_ROWS, j0 = task / rows * COLUMNS;
+        const i64 n0 = task % rows * TILE_ROWS, j0 = (blocks - 1 - task / rows) * COLUMNS;
         return {n0, least(TILE_ROWS, n - n0), j0, least(COLUMNS, h - j0)};
     }
     // Packs n x j elements whose first is `from` as columns column .. of the row tile at n0.
