@@ -4,6 +4,7 @@ Called by the generated functions of mx.nd, NDArray's operators, random and the 
 """
 
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -26,7 +27,8 @@ _IDENTITY, _CAST = find("identity"), find("Cast")
 
 _mode = threading.local()
 _calls: "OrderedDict[tuple, _Call]" = OrderedDict()
-_updates: "OrderedDict[tuple, tuple[Plan, list[int]]]" = OrderedDict()
+_update_plans: "OrderedDict[tuple, tuple[Plan, list[int]]]" = OrderedDict()
+_updates: "dict[tuple, _Update]" = {}
 _lock = threading.Lock()
 
 
@@ -46,6 +48,7 @@ def clear_plans() -> None:
     """Forget all compiled plans, so that a new instruction set or library is taken up."""
     with _lock:
         _calls.clear()
+        _update_plans.clear()
         _updates.clear()
 
 
@@ -146,55 +149,78 @@ def _into(op, call, inputs, given, cls, device, copies) -> list[Array]:
     return outputs
 
 
-def update_in_place(op: type[Op], rows: Sequence[Sequence[Array]], settings: Sequence[Mapping[str, Any]]) -> None:
+class _Update:
+    """An update of certain arrays: its plan, and for every slot the number of the array or of the rate behind them.
+
+    rates: those of the last run, and the arrays of shape () made of them.   refs: to the arrays; when one dies, the
+    update is forgotten, so that arrays are known by their ids.
+    """
+
+    __slots__ = ("device", "order", "plan", "rates", "refs")
+
+
+def update_in_place(
+    op: type[Op],
+    rows: Sequence[Sequence[Array]],
+    fixed: tuple[tuple[str, Any], ...],
+    decays: Sequence[float],
+    rates: Sequence[float],
+) -> None:
     """Run an operator on several rows of inputs as one plan, one task; the output of each replaces the row's first
     input.
 
-    settings: one mapping for each row.  Varying settings travel as data; equal ones share an array.
+    decays, rates: `wd` and `lr` of each row; rates travel as data.   fixed: the other settings, of all rows.
     """
-    device = _device(op, [x for row in rows for x in row], None)
-    types = tuple([(x.shape, x.dtype_name) for row in rows for x in row])
-    fixed = tuple([tuple([(k, v) for k, v in s.items() if k not in op.varying]) for s in settings])
-    key = (op, fixed, types, device if device[0] == GPU else None)
-    compiled = _updates.get(key)
-    if compiled is None:
-        compiled = _compile_updates(op, rows, settings, _context(device))
-        with _lock:
-            _updates[key] = compiled
-            if len(_updates) > CACHE_SIZE:
-                _updates.popitem(last=False)
-    arrays: list[Array] = []
-    for row, given in zip(rows, settings):
-        arrays += row
-        last = row[-1]
-        cls: Any = type(last)
-        arrays += [scalar_of(cls, last.dtype_name, device, given[name]) for name in op.varying]
-    plan, order = compiled
-    plan.runner.run([arrays[i] for i in order], Buffer(plan.arena_bytes, *device) if plan.arena_bytes else None)
+    arrays = [x for row in rows for x in row]
+    key = (op, fixed, tuple(decays), tuple(map(id, arrays)))
+    update = _updates.get(key)
+    if update is None:
+        update = _updates[key] = _update_of(op, rows, fixed, decays)
+        update.refs = [weakref.ref(x, lambda _: _updates.pop(key, None)) for x in arrays]
+    known, scalars = update.rates
+    if known != rates:
+        scalars = [scalar_of(type(row[-1]), row[-1].dtype_name, update.device, lr) for row, lr in zip(rows, rates)]
+        update.rates = rates, scalars
+    plan = update.plan
+    arrays += scalars
+    arena = Buffer(plan.arena_bytes, *update.device) if plan.arena_bytes else None
+    plan.runner.run([arrays[i] for i in update.order], arena)
 
 
 @lru_cache(maxsize=256)
-def scalar_of(cls: type[Array], dtype: str, device: tuple[int, int], number: float) -> Array:
+def scalar_of(cls: Any, dtype: str, device: tuple[int, int], number: float) -> Array:
     """Return the number as an array of shape () that nobody writes."""
     return scalar_like(cls.empty((), dtype, *device), number)
 
 
+def _update_of(op: type[Op], rows, fixed, decays) -> _Update:
+    """Return the update of these arrays, with the plan of earlier ones of the same types."""
+    update = _Update()
+    update.rates = [], []
+    update.device = device = _device(op, [x for row in rows for x in row], None)
+    types = tuple([tuple([Type(x.shape, x.dtype_name) for x in row]) for row in rows])
+    key = (op, fixed, tuple(decays), types, device if device[0] == GPU else None)
+    compiled = _update_plans.get(key)
+    if compiled is None:
+        compiled = _compile_updates(op, types, fixed, decays, _context(device))
+        with _lock:
+            _update_plans[key] = compiled
+            if len(_update_plans) > CACHE_SIZE:
+                _update_plans.popitem(last=False)
+    update.plan, update.order = compiled
+    return update
+
+
 def _compile_updates(
-    op: type[Op], rows: Sequence[Sequence[Array]], settings: Sequence[Mapping[str, Any]], context: Context
+    op: type[Op], rows: Sequence[Sequence[Type]], fixed, decays: Sequence[float], context: Context
 ) -> tuple[Plan, list[int]]:
-    outputs, in_place = [], []
-    types: dict[str, Type] = {}
-    for i, (row, given) in enumerate(zip(rows, settings)):
-        names = [f"{i}.{j}" for j in range(len(row) + len(op.varying))]
-        types.update(
-            zip(
-                names,
-                [*(Type(x.shape, x.dtype_name) for x in row), *(Type((), row[-1].dtype_name) for _ in op.varying)],
-            )
-        )
-        inputs = tuple(Entry(Node(None, name)) for name in names)
-        outputs.append(Entry(Node(op, names[0], inputs, op.parse(dict(given)))))
-        in_place.append(names[0])
+    types = {f"{i}.{j}": type_ for i, row in enumerate(rows) for j, type_ in enumerate(row)}
+    types |= {f"{i}.lr": Type((), row[-1].dtype) for i, row in enumerate(rows)}
+    outputs = []
+    for i, (row, wd) in enumerate(zip(rows, decays)):
+        inputs = tuple(Entry(Node(None, f"{i}.{j}")) for j in (*range(len(row)), "lr"))
+        outputs.append(Entry(Node(op, f"{i}.0", inputs, op.parse({**dict(fixed), "wd": wd, "lr": 0.0}))))
+    in_place = [f"{i}.0" for i in range(len(rows))]
     plan = compile_graph(Graph(tuple(outputs)), types, context=context, in_place=in_place)
     order = {f"arg:{name}": i for i, name in enumerate(types)}
     return plan, [order[name] for name, _ in plan.arrays]

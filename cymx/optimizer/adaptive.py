@@ -49,16 +49,15 @@ class Adam(Optimizer):
 
     def _note(self, batch, index, weight, grad, state):
         lr, wd, t = self._begin(index)
-        settings = {
-            "lr": lr * math.sqrt(1.0 - self.beta2**t) / (1.0 - self.beta1**t),
-            "wd": wd,
-            "beta1": self.beta1,
-            "beta2": self.beta2,
-            "epsilon": self.epsilon,
-            "rescale_grad": self.rescale_grad,
-            "clip_gradient": self._clip(),
-        }
-        batch.add("adam_update", (weight, grad, *state), settings)
+        fixed = (
+            ("beta1", self.beta1),
+            ("beta2", self.beta2),
+            ("epsilon", self.epsilon),
+            ("rescale_grad", self.rescale_grad),
+            ("clip_gradient", self._clip()),
+        )
+        lr *= math.sqrt(1.0 - self.beta2**t) / (1.0 - self.beta1**t)
+        batch.add("adam_update", (weight, grad, *state), fixed, lr, wd)
 
 
 @register

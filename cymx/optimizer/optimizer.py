@@ -244,16 +244,22 @@ class UpdateBatch:
     def __init__(self):
         self._rows: dict = {}
 
-    def add(self, name, arrays, settings):
-        """Note one use of update operator `name`; `arrays` begin with the weight that it changes."""
-        rows, all_settings = self._rows.setdefault((name, arrays[0].context), ([], []))
-        rows.append(arrays)
-        all_settings.append(settings)
+    def add(self, name, arrays, fixed, lr, wd):
+        """Note one use of update operator `name`; `arrays` begin with the weight that it changes.
+
+        fixed: the operator's other settings, ((name, value), ...).
+        """
+        key = name, fixed, arrays[0].device_type, arrays[0].device_id
+        noted = self._rows.get(key)
+        if noted is None:
+            noted = self._rows[key] = [], [], []
+        for held, new in zip(noted, (arrays, wd, lr)):
+            held.append(new)
 
     def run(self):
         """Run what was noted."""
-        for (name, _), (rows, settings) in self._rows.items():
-            update_in_place(find(name), rows, settings)
+        for (name, fixed, *_), (rows, decays, rates) in self._rows.items():
+            update_in_place(find(name), rows, fixed, decays, rates)
         self._rows.clear()
 
 

@@ -55,19 +55,18 @@ class SGD(Optimizer):
             indices, weights, grads, states = [indices], [weights], [grads], [states]
         self._update_count(indices)
         lrs, wds = self._rates(indices, weights, grads)
-        fixed = {"rescale_grad": self.rescale_grad, "clip_gradient": self._clip()}
-        momentum = self._momentum_now()
+        fixed = (("rescale_grad", self.rescale_grad), ("clip_gradient", self._clip()))
+        with_momentum = (*fixed, ("momentum", self._momentum_now()))
         batch = UpdateBatch()
         for weight, grad, state, lr, wd in zip(weights, grads, states, lrs, wds, strict=True):
-            settings = {"lr": lr, "wd": wd, **fixed}
             master = ()
             if multi_precision and self._keeps_master(weight):
                 state, *master = state
             name = "mp_sgd_" if master else "sgd_"
             if state is None:
-                batch.add(name + "update", (weight, grad, *master), settings)
+                batch.add(name + "update", (weight, grad, *master), fixed, lr, wd)
             else:
-                batch.add(name + "mom_update", (weight, grad, state, *master), {**settings, "momentum": momentum})
+                batch.add(name + "mom_update", (weight, grad, state, *master), with_momentum, lr, wd)
         batch.run()
 
 

@@ -140,6 +140,26 @@ def test_float16_weights_keep_a_float32_copy(name):
     assert any(a.dtype == np.float32 for a in arrays)
 
 
+def test_updates_take_new_rates_and_decays_and_go_with_their_arrays():
+    from cymx.ndarray import _invoke
+
+    before = len(_invoke._updates)
+    rule = opt.SGD(learning_rate=0.5)
+    weights, grads = [mx.nd.ones(3), mx.nd.ones(3) * 2], [mx.nd.ones(3), mx.nd.ones(3)]
+    rule.update_multi_precision([0, 1], weights, grads, [None, None])
+    rule.set_learning_rate(0.25)
+    rule.update_multi_precision([0, 1], weights, grads, [None, None])
+    assert len(_invoke._updates) == before + 1
+    rule.set_wd_mult({1: 2.0})
+    rule.wd = 0.5
+    rule.update_multi_precision([0, 1], weights, grads, [None, None])
+    # 1 - 0.5 - 0.25 = 0.25, and 2 - 0.5 - 0.25 = 1.25; then the decays are 0.5 and 1.
+    assert [float(w.asnumpy()[0]) for w in weights] == [0.25 - 0.25 * (1 + 0.5 * 0.25), 1.25 - 0.25 * (1 + 1.25)]
+    assert len(_invoke._updates) == before + 2
+    del weights, grads
+    assert len(_invoke._updates) == before
+
+
 def test_sgld_adds_noise_of_variance_lr():
     weight = mx.nd.zeros((4000,))
     opt.get_updater(opt.create("sgld", learning_rate=0.04))(0, mx.nd.ones((4000,)), weight)
