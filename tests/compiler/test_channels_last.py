@@ -120,7 +120,7 @@ def test_networks_agree(name, mode, library):
     values = arrays(symbol, shapes)
     train, gradients = mode in ("training", "gradients"), mode.startswith("gradients")
     _ops.onednn(False)
-    wanted = answers(symbol, values, train, gradients, Options(False, False, False, False, False, False))
+    wanted = answers(symbol, values, train, gradients, Options(False, False, False, False, False, join=False))
     _ops.onednn(library)
     for fold, last, fuse, winograd in itertools.product((True, False), repeat=4):
         if winograd and not last:
