@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -149,6 +150,7 @@ def _into(op, call, inputs, given, cls, device, copies) -> list[Array]:
     return outputs
 
 
+@dataclass(slots=True)
 class _Update:
     """An update of certain arrays: its plan, and for every slot the number of the array or of the rate behind them.
 
@@ -156,7 +158,11 @@ class _Update:
     update is forgotten, so that arrays are known by their ids.
     """
 
-    __slots__ = ("device", "order", "plan", "rates", "refs")
+    device: tuple[int, int]
+    plan: Plan
+    order: list[int]
+    rates: tuple[Sequence[float], list[Array]] = ((), [])
+    refs: list[Any] = field(default_factory=list)
 
 
 def update_in_place(
@@ -179,7 +185,8 @@ def update_in_place(
         update.refs = [weakref.ref(x, lambda _: _updates.pop(key, None)) for x in arrays]
     known, scalars = update.rates
     if known != rates:
-        scalars = [scalar_of(type(row[-1]), row[-1].dtype_name, update.device, lr) for row, lr in zip(rows, rates)]
+        kinds: list[Any] = [type(row[-1]) for row in rows]
+        scalars = [scalar_of(k, row[-1].dtype_name, update.device, lr) for k, row, lr in zip(kinds, rows, rates)]
         update.rates = rates, scalars
     plan = update.plan
     arrays += scalars
@@ -195,9 +202,7 @@ def scalar_of(cls: Any, dtype: str, device: tuple[int, int], number: float) -> A
 
 def _update_of(op: type[Op], rows, fixed, decays) -> _Update:
     """Return the update of these arrays, with the plan of earlier ones of the same types."""
-    update = _Update()
-    update.rates = [], []
-    update.device = device = _device(op, [x for row in rows for x in row], None)
+    device = _device(op, [x for row in rows for x in row], None)
     types = tuple([tuple([Type(x.shape, x.dtype_name) for x in row]) for row in rows])
     key = (op, fixed, tuple(decays), types, device if device[0] == GPU else None)
     compiled = _update_plans.get(key)
@@ -207,8 +212,7 @@ def _update_of(op: type[Op], rows, fixed, decays) -> _Update:
             _update_plans[key] = compiled
             if len(_update_plans) > CACHE_SIZE:
                 _update_plans.popitem(last=False)
-    update.plan, update.order = compiled
-    return update
+    return _Update(device, *compiled)
 
 
 def _compile_updates(
