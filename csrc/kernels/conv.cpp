@@ -4,6 +4,8 @@
 // conv_bwd_data    dy (N, O, *P), w                                                   -> dx (N, C, *S)
 // conv_bwd_weight  dy, x                                                              -> dw (O, C/G, *K)
 // conv_weights     w                                                                  -> its bytes, which conv_fwd takes for w
+// conv_windows     x (N, *S, C)                                                       -> windows (N, *P, C * taps)
+// conv_windows_sum windows                                                            -> x, each pixel the sum of what the windows hold of it
 // Groups, dilation and different padding below and above; relu after the residual.  16-bit floats are summed in float32.  Images with their channels
 // last are copied to channels first and back.  Outputs alias no input.
 // Refuses integers and shapes that do not fit.  Called through csrc/dispatch.cpp.
@@ -414,6 +416,97 @@ template <Direction DIRECTION> int conv(const cymx_args *args) {
     });
 }
 
+// Which pixel of its image a window's tap reads, or -1 for the margin.
+i64 pixel_of(const Geometry &s, i64 position, i64 tap) {
+    i64 pixel = 0, at[3], k[3];
+    for (int d = 2; d >= 0; --d) {
+        at[d] = position % s.out[d], position /= s.out[d];
+        k[d] = tap % s.kernel[d], tap /= s.kernel[d];
+    }
+    for (int d = 0; d < 3; ++d) {
+        const i64 x = at[d] * s.stride[d] + k[d] * s.dilate[d] - s.pad[d];
+        if (x < 0 || x >= s.in[d]) {
+            return -1;
+        }
+        pixel = pixel * s.in[d] + x;
+    }
+    return pixel;
+}
+
+// Which window reads a pixel through a tap, or -1 for none.
+i64 position_of(const Geometry &s, i64 pixel, i64 tap) {
+    i64 position = 0, at[3], k[3];
+    for (int d = 2; d >= 0; --d) {
+        at[d] = pixel % s.in[d], pixel /= s.in[d];
+        k[d] = tap % s.kernel[d], tap /= s.kernel[d];
+    }
+    for (int d = 0; d < 3; ++d) {
+        const i64 x = at[d] + s.pad[d] - k[d] * s.dilate[d];
+        if (x < 0 || x % s.stride[d] != 0 || x / s.stride[d] >= s.out[d]) {
+            return -1;
+        }
+        position = position * s.out[d] + x / s.stride[d];
+    }
+    return position;
+}
+
+template <class T> void gather_windows(const Geometry &s, const T *x_nsc, T *windows) {
+#pragma omp parallel for schedule(static) if (s.batch * s.n_out * s.c * s.n_taps > 100000)
+    for (i64 row = 0; row < s.batch * s.n_out; ++row) {
+        T *to = windows + row * s.c * s.n_taps;
+        for (i64 tap = 0; tap < s.n_taps; ++tap) {
+            const i64 pixel = pixel_of(s, row % s.n_out, tap);
+            const T *from = x_nsc + (row / s.n_out * s.n_in + most(pixel, 0)) * s.c;
+            for (i64 c = 0; c < s.c; ++c) {
+                to[c * s.n_taps + tap] = pixel < 0 ? T() : from[c];
+            }
+        }
+    }
+}
+
+template <class T> void sum_windows(const Geometry &s, const T *windows, T *x_nsc) {
+    enum { CHUNK = 64 };
+#pragma omp parallel for schedule(static) if (s.batch * s.n_out * s.c * s.n_taps > 100000)
+    for (i64 i = 0; i < s.batch * s.n_in; ++i) {
+        for (i64 c0 = 0; c0 < s.c; c0 += CHUNK) {
+            const i64 n = least(CHUNK, s.c - c0);
+            wide_t<T> sums[CHUNK] = {};
+            for (i64 tap = 0; tap < s.n_taps; ++tap) {
+                const i64 position = position_of(s, i % s.n_in, tap);
+                const T *from = windows + ((i / s.n_in * s.n_out + most(position, 0)) * s.c + c0) * s.n_taps + tap;
+                for (i64 c = 0; c < n && position >= 0; ++c) {
+                    sums[c] += widen(from[c * s.n_taps]);
+                }
+            }
+            for (i64 c = 0; c < n; ++c) {
+                x_nsc[i * s.c + c0 + c] = convert<T>(sums[c]);
+            }
+        }
+    }
+}
+
+template <bool SUM> int conv_windows(const cymx_args *args) {
+    if (int code = expect(args, 1, 1, sizeof(conv_params))) {
+        return code;
+    }
+    const conv_params &p = *static_cast<const conv_params *>(args->params);
+    const cymx_tensor x = channels_second(SUM ? args->out[0] : args->in[0]), y = channels_second(SUM ? args->in[0] : args->out[0]);
+    cymx_tensor w = unpacked(p, x, y, x);
+    Geometry s;
+    if (!p.channels_last || p.groups != 1 || x.dtype != y.dtype || !measure(p, x, w, y, s) || y.shape[1] != s.c * s.n_taps) {
+        return fail(args, CYMX_BAD_ARGUMENT, "the shapes or types of image and windows do not fit each other");
+    }
+    return for_float(args, x.dtype, [&](auto zero) {
+        using T = decltype(zero);
+        if (SUM) {
+            sum_windows(s, static_cast<const T *>(y.data), static_cast<T *>(x.data));
+        } else {
+            gather_windows(s, static_cast<const T *>(x.data), static_cast<T *>(y.data));
+        }
+        return int(CYMX_OK);
+    });
+}
+
 int conv_weights(const cymx_args *args) {
     if (int code = expect(args, 1, 1, sizeof(conv_params))) {
         return code;
@@ -432,4 +525,4 @@ int conv_weights(const cymx_args *args) {
 } // namespace
 
 CYMX_ROWS(conv, {"conv_fwd", conv<FORWARD>}, {"conv_bwd_data", conv<BACKWARD_DATA>}, {"conv_bwd_weight", conv<BACKWARD_WEIGHT>},
-          {"conv_weights", conv_weights})
+          {"conv_weights", conv_weights}, {"conv_windows", conv_windows<false>}, {"conv_windows_sum", conv_windows<true>})

@@ -32,7 +32,7 @@ class Options:
     share_memory: bool = True
     fold: bool = True
     channels_last: bool | None = None  # None: where it pays
-    winograd: bool | None = None
+    convolution: str | None = None  # one of prepare.WAYS; None: what pays
     join: bool = True
 
 
@@ -83,7 +83,7 @@ def compile_graph(
     keeps = own_arena and not train and backend.reorders
     if options.fold and not train:
         typed = fold(typed)
-    typed = prepare(typed, keeps, options.winograd)
+    typed = prepare(typed, keeps, options.convolution)
     typed = _own_outputs(typed, n_out)
     kept = kept_nodes(typed) if keeps else set()
     steps = keep(fuse(typed, options.fuse, kept), kept)

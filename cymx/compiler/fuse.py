@@ -296,7 +296,8 @@ def _steps(groups, borrowed, index, kept, updates) -> list[Step]:
     """Return the groups as steps: inputs first; otherwise forward before backward, and as the user wrote them.
 
     What nobody reads is made as soon as it can be, so that its inputs live no longer: gradients of weights, but no
-    updates, whose old value may be read yet.
+    updates, whose old value may be read yet.  What needs no other step is made right before its first reader, so that
+    it lives no longer itself: weights in another form.
     """
     number = {n: g for g, group in enumerate(groups) for n in group}
     runs = [{*group, *borrowed.get(group[0], ())} for group in groups]
@@ -307,15 +308,21 @@ def _steps(groups, borrowed, index, kept, updates) -> list[Step]:
     for g, before in enumerate(needs):
         for b in before:
             after[b].add(g)
-    waits = [len(before) for before in needs]
+    is_backward = [group[0].backward for group in groups]
+    late = {
+        g for g, readers in enumerate(after) if not needs[g] and any(is_backward[r] == is_backward[g] for r in readers)
+    }
+    waits = [len(before - late) for before in needs]
     last = [not users and updates.isdisjoint(group) for group, users in zip(groups, after)]
-    keys = [(group[0].backward, not last[g], max(index[n] for n in group), g) for g, group in enumerate(groups)]
-    ready = [keys[g] for g, count in enumerate(waits) if count == 0]
+    keys = [(is_backward[g], not last[g], max(index[n] for n in group), g) for g, group in enumerate(groups)]
+    ready = [keys[g] for g, count in enumerate(waits) if count == 0 and g not in late]
     heapq.heapify(ready)
     steps = []
     while ready:
         g = heapq.heappop(ready)[-1]
-        steps.append(_step(sorted(runs[g], key=index.__getitem__), wanted.intersection(groups[g])))
+        for made in (*sorted(needs[g] & late), g):
+            late.discard(made)
+            steps.append(_step(sorted(runs[made], key=index.__getitem__), wanted.intersection(groups[made])))
         for later in after[g]:
             waits[later] -= 1
             if waits[later] == 0:

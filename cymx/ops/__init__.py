@@ -24,6 +24,7 @@ from . import (
     trig,
     update,
     vision,
+    windows,
     winograd,
 )
 from ._def import REGISTRY, find

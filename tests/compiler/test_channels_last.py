@@ -9,6 +9,7 @@ from compiler.support import compiled, run
 import cymx as mx
 from cymx import _ops
 from cymx.compiler import Options
+from cymx.compiler.prepare import WAYS
 
 PLAIN = Options(fold=False, channels_last=False, join=False)
 RNG = np.random.default_rng
@@ -122,10 +123,10 @@ def test_networks_agree(name, mode, library):
     _ops.onednn(False)
     wanted = answers(symbol, values, train, gradients, Options(False, False, False, False, False, join=False))
     _ops.onednn(library)
-    for fold, last, fuse, winograd in itertools.product((True, False), repeat=4):
-        if winograd and not last:
+    for fold, last, fuse, way in itertools.product((True, False), (True, False), (True, False), (None, *WAYS)):
+        if way and not last:
             continue
-        options = Options(fuse=fuse, fold=fold, channels_last=last, winograd=winograd)
+        options = Options(fuse=fuse, fold=fold, channels_last=last, convolution=way)
         assert_same(answers(symbol, values, train, gradients, options), wanted)
 
 
@@ -202,5 +203,5 @@ def test_random_networks(seed):
     values = arrays(symbol, {"data": (2, 3, 6, 5)}, seed)
     for train, gradients in ((False, False), (True, True)):
         wanted = answers(symbol, values, train, gradients, PLAIN)
-        options = Options(channels_last=True, winograd=bool(seed % 2))
+        options = Options(channels_last=True, convolution=(None, *WAYS)[seed % 4])
         assert_same(answers(symbol, values, train, gradients, options), wanted)

@@ -8,11 +8,11 @@ import cymx as mx
 from cymx.compiler import Options
 
 
-def kernels(symbol, train=False, grad_req=None, winograd=None, **shapes):
+def kernels(symbol, train=False, grad_req=None, way=None, **shapes):
     """Return the kernels of a plan over images with their channels last."""
     arguments, _, _ = symbol.infer_shape(**shapes)
     shapes = dict(zip(symbol.list_arguments(), arguments, strict=True))
-    text = compiled(symbol, train, grad_req, Options(channels_last=True, winograd=winograd), **shapes).dump()
+    text = compiled(symbol, train, grad_req, Options(channels_last=True, convolution=way), **shapes).dump()
     return [line.split()[3] for line in text.splitlines() if line.startswith("step")]
 
 
@@ -24,20 +24,19 @@ def net(filters=64, kernel=3, **settings):
 
 def test_large_layers_are_winograds():
     assert "winograd_fwd" in kernels(net(), data=(1, 64, 56, 56))
-    assert "winograd_fwd" not in kernels(net(), winograd=False, data=(1, 64, 56, 56))
+    assert "winograd_fwd" not in kernels(net(), way="direct", data=(1, 64, 56, 56))
 
 
 def test_small_layers_are_not_unless_asked():
     assert "winograd_fwd" not in kernels(net(4), data=(1, 3, 56, 56))
-    assert "winograd_fwd" not in kernels(net(512), data=(1, 512, 2, 2))
-    assert "winograd_fwd" in kernels(net(4), winograd=True, data=(1, 3, 56, 56))
+    assert "winograd_fwd" in kernels(net(4), way="winograd", data=(1, 3, 56, 56))
 
 
 @pytest.mark.parametrize(
     "settings", [{"stride": (2, 2)}, {"dilate": (2, 2)}, {"num_group": 2}, {"kernel": 5}, {"pad": (3, 3)}]
 )
 def test_other_convolutions_never_are(settings):
-    assert "winograd_fwd" not in kernels(net(**settings), winograd=True, data=(1, 64, 56, 56))
+    assert "winograd_fwd" not in kernels(net(**settings), way="winograd", data=(1, 64, 56, 56))
 
 
 def test_the_gradient_by_the_input_is_too():
@@ -46,6 +45,14 @@ def test_the_gradient_by_the_input_is_too():
     assert found.count("winograd_fwd") == found.count("winograd_weights") == 2
     assert "conv_bwd_data" not in found
     assert "conv_bwd_weight" in found
+
+
+def test_few_positions_and_many_channels_are_products():
+    wanted = {"c0_weight": "write", "data": "write"}
+    found = kernels(net(512), True, wanted, data=(16, 512, 2, 2))
+    assert found.count("matmul") == 3
+    assert found.count("conv_windows") == found.count("conv_windows_sum") == 1
+    assert not any(name.startswith(("winograd", "conv_fwd", "conv_bwd")) for name in found)
 
 
 def test_transformed_weights_are_kept_and_follow_the_weight():

@@ -146,3 +146,44 @@ def test_the_same_bits_for_any_number_of_threads(portable):
         one = road("conv_bwd_weight", [dy, x], ws, params)
     with threads(3):
         assert np.array_equal(one, road("conv_bwd_weight", [dy, x], ws, params))
+
+
+def channels_last(params, w_shape):
+    """Return the parameters for images with their channels last and a weight of this shape."""
+    return (*params[:14], 1, *w_shape[2:], *[1] * (5 - len(w_shape)), 0, 0)
+
+
+@pytest.mark.parametrize("name", [n for n in CONVOLUTIONS if CONVOLUTIONS[n][-1] == 1])
+def test_windows_are_what_a_weight_meets(portable, name):
+    case = CONVOLUTIONS[name]
+    xs, ws, ys, params = convolution(case)
+    depth = int(np.prod(ws[1:]))
+    rng = np.random.default_rng(len(name))
+    for dtype in FLOATS:
+        x, w = random(rng, xs, dtype), random(rng, ws, dtype)
+        shape = (ys[0], *ys[2:], depth)
+        windows = portable("conv_windows", [to_last(x)], shape, channels_last(params, ws))
+        y = windows.astype(np.float64) @ w.reshape(ws[0], depth).T.astype(np.float64)
+        wanted = to_last(forward(case, x.astype(np.float64), w.astype(np.float64), ys))
+        np.testing.assert_allclose(y, wanted, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", [n for n in CONVOLUTIONS if CONVOLUTIONS[n][-1] == 1])
+def test_the_sum_of_windows_hands_back_what_they_read(portable, name):
+    case = CONVOLUTIONS[name]
+    xs, ws, ys, params = convolution(case)
+    depth = int(np.prod(ws[1:]))
+    rng = np.random.default_rng(len(name))
+    for dtype in FLOATS:
+        dy, w = random(rng, ys, np.float64), random(rng, ws, np.float64)
+        handed = (to_last(dy) @ w.reshape(ws[0], depth)).astype(dtype)
+        dx, _ = backward(case, np.zeros(xs), w, dy)
+        got = portable("conv_windows_sum", [handed], (xs[0], *xs[2:], xs[1]), channels_last(params, ws))
+        assert_close(got, to_last(dx), what=str(dtype))
+
+
+def test_windows_refuse_shapes_that_do_not_fit(portable):
+    xs, ws, ys, params = convolution(CONVOLUTIONS["2d"])
+    x = np.zeros((xs[0], *xs[2:], xs[1]), np.float32)
+    with pytest.raises(Exception, match="do not fit"):
+        portable("conv_windows", [x], (ys[0], *ys[2:], 5), channels_last(params, ws))

@@ -9,7 +9,8 @@ from cymx.ir import Type
 from cymx.ops import REGISTRY, find
 from cymx.ops._build import OwnGradient, Value, scope, variable
 
-PASSES = {find("_conv_weights"), find("_winograd_fwd"), find("_winograd_weights")}  # what passes make
+# What passes make.
+PASSES = set(map(find, ("_conv_weights", "_conv_windows", "_conv_windows_sum", "_winograd_fwd", "_winograd_weights")))
 
 
 def _reached(row):
