@@ -10,7 +10,7 @@ Called by: ndarray.
 """
 
 cimport cython
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcmp
 
 from cymx._array cimport Array, cymx_tensor
@@ -115,15 +115,20 @@ cdef inline void flatten(cymx_tensor *flat, Array x) noexcept:
 
 
 cdef int launch(int which, Array lhs, Array rhs, int64_t number_at, double number, Array out, bint is_fresh) except -1:
-    """Push `lhs which rhs`, or with a number in the place of one of them, into out; all of one type."""
+    """Push `lhs which rhs`, or with a number in the place of one of them, into out; all of one type.
+
+    lhs None: the number alone.
+    """
     cdef EagerTask arg
     cdef cymx_buffer *reads[2]
     cdef cymx_task task
     cdef cymx_error err
     cdef int code
-    flatten(&arg.operands[0], lhs)
-    reads[0] = lhs.ptr
-    arg.n_in = 1
+    arg.n_in = 0
+    if lhs is not None:
+        flatten(&arg.operands[0], lhs)
+        reads[0] = lhs.ptr
+        arg.n_in = 1
     if rhs is not None:
         flatten(&arg.operands[1], rhs)
         reads[1] = rhs.ptr
@@ -230,6 +235,14 @@ cdef inline bint in_step(Array x, Array y) noexcept:
 @cython.no_gc
 cdef class EagerArray(Array):
     """An Array with Python's arithmetic and comparisons."""
+
+    @classmethod
+    def filled(cls, tuple shape, str dtype, double number, int32_t device_type=1, int32_t device_id=0):
+        """Return an array of class `cls` that holds `number` everywhere.  Raises MemoryError naming the size."""
+        cdef Array out = <Array?>cls.empty(shape, dtype, device_type, device_id)
+        if out.n_elements:
+            launch(IDENTITY, None, None, 0, number, out, True)
+        return out
 
     def __getitem__(self, key):
         if type(key) is slice and key.start is None and key.stop is None and key.step is None and self.t.ndim:

@@ -14,6 +14,7 @@ MXNET_ENGINE_TYPE   NaiveEngine runs every task at once in the calling thread (d
 
 import os
 import sys
+from glob import glob
 
 
 def isa() -> str:
@@ -38,14 +39,15 @@ def onednn_wanted() -> bool:
 
 def onednn_path() -> str | None:
     """Return the path of oneDNN's shared library, from the wheel it came in, or None."""
-    from importlib import metadata  # costs 20 ms, and only the first launch needs it
-
-    try:
-        files = metadata.files("onednn-cpu-gomp") or ()
-    except metadata.PackageNotFoundError:
-        files = ()
-    candidates = [str(f.locate()) for f in files if f.name == "libdnnl.so.3"]
-    candidates.append(os.path.join(sys.prefix, "lib", "libdnnl.so.3"))
+    name = "libdnnl.so.3"
+    candidates = []
+    # The wheel's own list of files; importlib.metadata would read it as well, after 20 ms of imports.
+    for record in (r for folder in sys.path for r in glob(f"{folder}/onednn_cpu_gomp-*.dist-info/RECORD")):
+        with open(record, encoding="utf-8") as lines:
+            files = [line.split(",")[0] for line in lines]
+        base = os.path.dirname(os.path.dirname(record))
+        candidates += [os.path.join(base, f) for f in files if os.path.basename(f) == name]
+    candidates.append(os.path.join(sys.prefix, "lib", name))
     return next((os.path.realpath(c) for c in candidates if os.path.exists(c)), None)
 
 

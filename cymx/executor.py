@@ -14,8 +14,8 @@ from typing import Any
 from ._engine import Buffer
 from .base import ArgumentError, ArgumentTypeError, Context, MXNetError
 from .compiler import Plan, compile_graph
-from .compiler.infer import infer
-from .ir import Entry, Graph, Type
+from .compiler.infer import Inferred, infer
+from .ir import Entry, Type
 from .ndarray import NDArray, array, zeros
 from .ndarray._invoke import copy_into
 from .ops._shapes import n_elements
@@ -46,7 +46,8 @@ class Executor:
     """Run a bound symbol.
 
     symbol: what to compute.   ctx: where.   args, aux: name -> NDArray.   args_grad: name -> NDArray for gradients.
-    grad_req: name -> 'null', 'write' or 'add'.   group2ctx: the context of each ctx_group.
+    grad_req: name -> 'null', 'write' or 'add'.   group2ctx: the context of each ctx_group.   inferred: what infer found
+    for these arrays, where somebody asked already.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Executor:
         grad_req: Mapping[str, str] | None = None,
         aux: Mapping[str, NDArray] | None = None,
         group2ctx: Mapping[str, Context] | None = None,
+        inferred: Inferred | None = None,
     ):
         self._symbol, self._ctx, self._group2ctx = symbol, Context(ctx), dict(group2ctx or {})
         self._arg_names = symbol.list_arguments()
@@ -75,8 +77,9 @@ class Executor:
         self.grad_dict: dict[str, NDArray | None] = {
             name: grads.get(name) if self._grad_req[name] != "null" else None for name in self._arg_names
         }
-        self._graph = Graph(tuple(symbol._entries))
-        self._inferred = self._check_types()
+        self._graph = symbol.graph
+        self._inferred = inferred or self._infer()
+        self._check_gradients()
         self.outputs = [_empty(self._type(e), self._ctx) for e in self._graph.outputs]
         # What runs use; the public dictionaries are the user's to change.
         self._bound_args, self._bound_aux = dict(self.arg_dict), dict(self.aux_dict)
@@ -92,18 +95,19 @@ class Executor:
 
     # ---- binding ----
 
-    def _check_types(self):
+    def _infer(self) -> Inferred:
         bound = {**self.arg_dict, **self.aux_dict}
-        result = infer(self._graph, {k: v.shape for k, v in bound.items()}, {k: v.dtype_name for k, v in bound.items()})
+        return infer(self._graph, {k: v.shape for k, v in bound.items()}, {k: v.dtype_name for k, v in bound.items()})
+
+    def _check_gradients(self) -> None:
         for name, grad in self.grad_dict.items():
-            x = bound[name]
+            x = self.arg_dict[name]
             if grad is not None and grad.context != x.context:
                 raise ArgumentError(f"the gradient of {name} is on {grad.context}, expected {x.context}")
             if grad is not None and (grad.shape, grad.dtype_name) != (x.shape, x.dtype_name):
                 raise ArgumentError(
                     f"the gradient of {name} is {grad.dtype_name}{grad.shape}, expected {x.dtype_name}{x.shape}"
                 )
-        return result
 
     def _type(self, entry: Entry) -> Type:
         return self._inferred.type_of(entry)

@@ -7,6 +7,7 @@ of its outputs.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 Shape = tuple[int, ...]
@@ -64,6 +65,16 @@ class Node:
     types: tuple[Type, ...] = ()
     backward: bool = False
 
+    def with_inputs(self, inputs: tuple[Entry, ...]) -> "Node":
+        """Return the node on other inputs, or itself where they are the same."""
+        if inputs == self.inputs:
+            return self
+        return Node(self.op, self.name, inputs, self.params, self.attrs, self.types, self.backward)
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return all outputs of a lowered node."""
+        return (Entry(self),) if len(self.types) == 1 else tuple(Entry(self, i) for i in range(len(self.types)))
+
     @property
     def label(self) -> str:
         """Operator and node, as errors name them; for a lowered node those of the user's node that it came from."""
@@ -72,9 +83,8 @@ class Node:
         return f"{self.op.name} '{self.name}'" if self.op else f"variable '{self.name}'"
 
     def again(self, inputs: "tuple[Entry, ...]") -> "tuple[Entry, ...]":
-        """Return the outputs of a node like this one, of other inputs."""
-        made = Node(self.op, self.name, inputs, self.params, self.attrs, self.types, self.backward)
-        return tuple(Entry(made, i) for i in range(len(made.types)))
+        """Return the outputs of the node on other inputs."""
+        return self.with_inputs(inputs).entries()
 
     def __repr__(self):
         return f"<{self.label}>"
@@ -92,9 +102,13 @@ class Graph:
         """Everything that a run must compute."""
         return (*self.outputs, *self.updates.values())
 
-    def nodes(self) -> list[Node]:
+    def nodes(self) -> tuple[Node, ...]:
         """Return every node once, inputs before users, in the depth-first order in which MXNet lists arguments."""
-        return topological([*(entry.node for entry in self.roots), *self.updates])
+        return self._order
+
+    @cached_property
+    def _order(self) -> tuple[Node, ...]:
+        return tuple(topological([*(entry.node for entry in self.roots), *self.updates]))
 
     def dump(self) -> str:
         """Return the graph as text, a line a node."""
@@ -116,18 +130,18 @@ def topological(roots: Iterable[Node]) -> list[Node]:
     order: list[Node] = []
     seen: set[Node] = set()
     for root in roots:
-        stack: list[tuple[Node, int]] = [(root, 0)] if root not in seen else []
+        stack = [(root, iter(root.inputs))] if root not in seen else []
         seen.add(root)
         while stack:
-            node, at = stack.pop()
-            if at < len(node.inputs):
-                stack.append((node, at + 1))
-                child = node.inputs[at].node
+            node, rest = stack[-1]
+            for child, _ in rest:
                 if child not in seen:
                     seen.add(child)
-                    stack.append((child, 0))
+                    stack.append((child, iter(child.inputs)))
+                    break
             else:
                 order.append(node)
+                stack.pop()
     return order
 
 
@@ -140,14 +154,13 @@ def rewrite(
     graph: Graph, visit: Callable[[Node, tuple[Entry, ...]], Sequence[Entry]], order: Iterable[Node] | None = None
 ) -> Graph:
     """Return the graph in which every node is replaced by what `visit(node, its rewritten inputs)` returns: an entry
-    for each output.
+    for each output.  It is the graph itself where that changes nothing.
 
     order: all nodes, inputs first, in the order to visit them.
     """
     new: dict[Node, Sequence[Entry]] = {}
     for node in order or graph.nodes():
-        new[node] = visit(node, tuple(new[e.node][e.index] for e in node.inputs))
-    return Graph(
-        tuple(new[e.node][e.index] for e in graph.outputs),
-        {new[var][0].node: new[e.node][e.index] for var, e in graph.updates.items()},
-    )
+        new[node] = visit(node, tuple([new[source][i] for source, i in node.inputs]))
+    outputs = tuple(new[e.node][e.index] for e in graph.outputs)
+    updates = {new[var][0].node: new[e.node][e.index] for var, e in graph.updates.items()}
+    return graph if outputs == graph.outputs and updates == graph.updates else Graph(outputs, updates)

@@ -1,6 +1,6 @@
-// map_flat: one functor on whole arrays of one dtype, or on an array and a number, without a program.
+// map_flat: one functor on whole arrays of one dtype, or on an array and a number, or on a number, without a program.
 //
-// in (n,), (n,)?  out (n,); out may be the memory of an input.  16-bit floats are computed in float32, block by block.  Refuses what `map` refuses.
+// in (n,)?, (n,)?  out (n,); out may be the memory of an input.  16-bit floats are computed in float32, block by block.  Refuses what `map` refuses.
 // Included by map.cpp alone.
 #pragma once
 #include <omp.h>
@@ -20,7 +20,8 @@ struct Flat {
 // The elements [begin, end) in one go: arrays as they lie.
 void flat_whole(const Flat &f, i64 begin, i64 end) {
     const i64 at = begin * f.size;
-    f.fn(f.in[0] + at, f.in[1] + at, f.in[0] + at, f.out + at, end - begin);
+    const char *second = f.in[1] ? f.in[1] + at : nullptr;
+    f.fn(f.in[0] + at, second, nullptr, f.out + at, end - begin);
 }
 
 // The same in blocks: with a number, or in halves.
@@ -31,7 +32,8 @@ void flat_blocks(const Flat &f, double number, i64 begin, i64 end) {
     for (i64 k = 0; k < 2; ++k) {
         if (!f.in[k]) {
             const i32 dtype = half ? CYMX_FLOAT32 : f.dtype;
-            fill(type_sizes[dtype], constant_bits(dtype, (i64)bits_of(number)), blocks[k], longest);
+            const i64 bits = dtype <= CYMX_FLOAT64 ? (i64)bits_of(number) : (i64)number;
+            fill(type_sizes[dtype], constant_bits(dtype, bits), blocks[k], longest);
         }
     }
     for (i64 start = begin; start < end; start += block_elements) {
@@ -44,7 +46,7 @@ void flat_blocks(const Flat &f, double number, i64 begin, i64 end) {
             }
         }
         char *to = f.out + start * f.size;
-        f.fn(src[0], src[1], src[0], half ? blocks[2] : to, n);
+        f.fn(src[0], src[1], nullptr, half ? blocks[2] : to, n);
         if (half) {
             narrow(f.dtype, blocks[2], to, n);
         }
@@ -59,14 +61,14 @@ int map_flat(const cymx_args *args) {
         return fail(args, CYMX_UNSUPPORTED, "functor %lld does not compute in dtype %lld", p.functor, dtype);
     }
     const i64 n_operands = args->n_in + (p.number_at >= 0);
-    if (functors[p.functor].arity != n_operands || args->n_in < 1 || p.number_at > 1 || (p.number_at >= 0 && computed > CYMX_FLOAT64)) {
+    if (functors[p.functor].arity != n_operands || p.number_at > 1 || (args->n_in > 0 && p.number_at >= 0 && computed > CYMX_FLOAT64)) {
         return fail(args, CYMX_BAD_ARGUMENT, "functor %lld takes %lld operands, %lld came with a number at %lld", p.functor,
                     functors[p.functor].arity, n_operands, p.number_at);
     }
     Flat f = {{}, (char *)args->out[0].data, is_half(dtype) ? 2 : type_sizes[dtype], dtype, functors[p.functor].blocks[computed]};
-    const char *first = (const char *)args->in[0].data, *last = (const char *)args->in[args->n_in - 1].data;
-    f.in[0] = p.number_at == 0 ? nullptr : first;
-    f.in[1] = p.number_at == 1 ? nullptr : last;
+    for (i64 k = 0, used = 0; k < n_operands; ++k) {
+        f.in[k] = k == p.number_at ? nullptr : (const char *)args->in[used++].data;
+    }
     const bool whole = p.number_at < 0 && !is_half(dtype);
     auto run = [&](i64 begin, i64 end) { whole ? flat_whole(f, begin, end) : flat_blocks(f, p.number, begin, end); };
     const bool dear = !functors[p.functor].blocks[CYMX_INT32];

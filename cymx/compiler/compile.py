@@ -1,6 +1,8 @@
 """Compile: call the passes in order.  The one road from a user's graph to a Plan."""
 
-from collections.abc import Mapping, Sequence
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..base import Context, cpu
@@ -39,6 +41,19 @@ class Options:
 DEFAULTS = Options()
 
 
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Keep the cycle collector from walking all nodes again and again while passes make more of them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@_collector_at_rest()
 def compile_graph(
     graph: Graph,
     types: Mapping[str, Type],

@@ -5,7 +5,7 @@ image of the same shape and the maximum with 0 go into the convolution's own set
 be read by the next node alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..ir import Entry, Graph, Node
@@ -42,12 +42,11 @@ def fold(graph: Graph) -> Graph:
             new[Entry(node)] = _folded(ends[node], new)
         elif node not in inner:
             inputs = tuple(new[e] for e in node.inputs)
-            made = Node(node.op, node.name, inputs, node.params, node.attrs, node.types, node.backward)
-            new.update((Entry(node, i), Entry(made, i)) for i in range(len(node.types)))
+            new.update(zip(node.entries(), node.again(inputs)))
     return Graph(tuple(new[e] for e in graph.outputs), {v: new[e] for v, e in graph.updates.items()})
 
 
-def _chains(graph: Graph, nodes: list[Node]) -> dict[Node, _Chain]:
+def _chains(graph: Graph, nodes: Sequence[Node]) -> dict[Node, _Chain]:
     """Return the chain of each convolution; a node belongs to one."""
     users: dict[Entry, list[Node]] = {}
     for node in nodes:

@@ -5,7 +5,7 @@ Outputs and later inputs can fill earlier ones, as in MXNet.  Refuses what contr
 argument.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..base import DTYPE_NAMES, ArgumentError, MXNetError, dtype_name
@@ -75,30 +75,37 @@ def _dtype_of(dtype: Any) -> str | None:
     return None if dtype is None else dtype_name(dtype)
 
 
-def _settle(nodes: list[Node], found: dict[Entry, Any], step) -> None:
-    """Apply the rule of every node forwards, then backwards, until a round changes nothing."""
-    order = [n for n in nodes if n.op is not None]
-    while True:
-        changed = False
-        for node in (*order, *reversed(order)):
+def _settle(nodes: Sequence[Node], found: dict[Entry, Any], step) -> None:
+    """Apply the rule of every node forwards, then backwards, until a round changes nothing.
+
+    A node is done once its rule has said nothing new about entries that are all known.
+    """
+    rows = []
+    for node in nodes:
+        if node.op is not None:
             outs = [Entry(node, i) for i in range(len(node.op.output_names(node.params)))]
-            entries = [*(Entry(*e) for e in node.inputs), *outs]
-            had = [found.get(e) for e in entries]
-            if all(isinstance(h, str) or known(h) for h in had) and found.get(Entry(node, -1)):
+            rows.append((node, [*node.inputs, *outs]))
+    done: set[Node] = set()
+    changed = True
+    while changed:
+        changed = False
+        for node, entries in (*rows, *reversed(rows)):
+            if node in done:
                 continue
+            n = len(node.inputs)
+            had = [found.get(e) for e in entries]
             try:
-                new_ins, new_outs = step(node, had[: len(node.inputs)], had[len(node.inputs) :])
+                new_ins, new_outs = step(node, had[:n], had[n:])
             except MXNetError as e:
                 raise type(e)(f"{node.label}: {e}") from None
-            for entry, before, after in zip(entries, had, (*new_ins, *new_outs)):
-                if before != after:
-                    found[entry] = after
-                    changed = True
-            found[Entry(node, -1)] = True
-        if not changed:
-            break
-    for node in order:
-        found.pop(Entry(node, -1), None)
+            has = [*new_ins, *new_outs]
+            if all(isinstance(h, str) or known(h) for h in has):
+                done.add(node)
+            if has != had:
+                # An entry that comes twice may be learnt from one of its places alone.
+                found.update((e, now) for e, before, now in zip(entries, had, has) if now != before)
+                changed = True
+        rows = [row for row in rows if row[0] not in done]
 
 
 def _shape_step(node, ins, outs):
@@ -109,7 +116,7 @@ def _dtype_step(node, ins, outs):
     return resolve_dtypes(node.op, node.params, ins, outs)
 
 
-def _refuse_unknown(nodes: list[Node], result: Inferred) -> None:
+def _refuse_unknown(nodes: Sequence[Node], result: Inferred) -> None:
     for node in nodes:
         n = 1 if node.op is None else len(node.op.output_names(node.params))
         for i in range(n):
@@ -121,7 +128,7 @@ def _refuse_unknown(nodes: list[Node], result: Inferred) -> None:
                 )
 
 
-def sorted_known(nodes: list[Node], result: Inferred) -> str:
+def sorted_known(nodes: Sequence[Node], result: Inferred) -> str:
     """Return in words the variables whose shapes are known."""
     given = [f"{n.name} {result.shapes[Entry(n)]}" for n in nodes if n.op is None and known(result.shapes[Entry(n)])]
     return ", ".join(given) or "no shape was given"

@@ -12,10 +12,14 @@ _TRANSPOSE = find("transpose")
 
 def layout(graph: Graph) -> Graph:
     """Return the graph with transposes folded into matrix products."""
+    if not any(_swaps_last_two(node) for node in graph.nodes()):
+        return graph
 
     def visit(node: Node, inputs: tuple[Entry, ...]):
-        params = node.params
+        if node.op is None:
+            return (Entry(node),)
         if node.op is _MATMUL:
+            params = node.params
             flags = [params.transpose_a, params.transpose_b]
             folded = list(inputs)
             for i in (0, 1):
@@ -23,11 +27,9 @@ def layout(graph: Graph) -> Graph:
                     folded[i] = folded[i].node.inputs[0]
                     flags[i] = not flags[i]
             if tuple(folded) != inputs:
-                inputs, params = tuple(folded), _MATMUL.parse({"transpose_a": flags[0], "transpose_b": flags[1]})
-        if node.op is None:
-            return (Entry(node),)
-        made = Node(node.op, node.name, inputs, params, node.attrs, node.types, node.backward)
-        return tuple(Entry(made, i) for i in range(len(made.types)))
+                params = _MATMUL.parse({"transpose_a": flags[0], "transpose_b": flags[1]})
+                return (Entry(Node(_MATMUL, node.name, tuple(folded), params, node.attrs, node.types, node.backward)),)
+        return node.again(inputs)
 
     return rewrite(graph, visit)
 

@@ -24,10 +24,10 @@ def simplify(graph: Graph) -> Graph:
             inputs = inputs[0].node.inputs
             if inputs[0].type == node.types[0]:
                 return inputs
-        made = Node(node.op, node.name, inputs, node.params, node.attrs, node.types, node.backward)
+        made = node.with_inputs(inputs)
         if not getattr(node.op, "is_random", False):
             made = _merged(seen, made)
-        return tuple(Entry(made, i) for i in range(len(made.types)))
+        return made.entries()
 
     return rewrite(graph, visit)
 

@@ -26,17 +26,21 @@ def empty(shape, ctx: Context | None = None, dtype: Any = None, stype: str | Non
 def zeros(shape, ctx: Context | None = None, dtype: Any = None, stype: str | None = None, **kwargs) -> NDArray:
     """Return zeros.  Raises MXNetError for a shape that is empty or holds 0, which means unknown, as in MXNet."""
     _check_dense("zeros", stype)
-    return _filled(_ZEROS, shape, ctx, dtype, kwargs)
+    return _filled(_ZEROS, 0, shape, ctx, dtype, kwargs)
 
 
 def ones(shape, ctx: Context | None = None, dtype: Any = None, **kwargs) -> NDArray:
     """Return ones.  Raises MXNetError for a shape that is empty or holds 0, which means unknown, as in MXNet."""
-    return _filled(_ONES, shape, ctx, dtype, kwargs)
+    return _filled(_ONES, 1, shape, ctx, dtype, kwargs)
 
 
-def _filled(op: Any, shape, ctx, dtype, kwargs: dict[str, Any]) -> NDArray:
+def _filled(op: Any, number: int, shape, ctx, dtype, kwargs: dict[str, Any]) -> NDArray:
+    context = context_from(ctx)
+    sizes = (shape,) if type(shape) is int else shape
+    if not kwargs and context.device_type != "gpu" and sizes and all(type(n) is int and n > 0 for n in sizes):
+        return NDArray.filled(tuple(sizes), dtype_name(dtype), number, context.device_typeid, context.device_id)
     out = kwargs.pop("out", None)
-    return invoke(op, (), {"shape": shape, "dtype": dtype_name(dtype), **kwargs}, out, context_from(ctx), NDArray)
+    return invoke(op, (), {"shape": shape, "dtype": dtype_name(dtype), **kwargs}, out, context, NDArray)
 
 
 def full(shape, val: Any, ctx: Context | None = None, dtype: Any = np.float32, out: NDArray | None = None) -> NDArray:

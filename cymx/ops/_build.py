@@ -9,12 +9,13 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 
 from ..base import ArgumentError, MXNetError
 from ..ir import Entry, Node, Type
 from ._def import REGISTRY, Composed, Map, Op, View, find, op
-from ._params import Params
+from ._params import Numbers, Params
 from ._shapes import FLOATS
 from ._types import resolve
 
@@ -117,8 +118,8 @@ def apply(op_: type[Op], inputs: Sequence[Value], p: Params) -> tuple[Value, ...
     if issubclass(op_, Map) and op_.floating and inputs[0].dtype not in FLOATS:
         return (cast(apply(op_, [cast(v, "float32") for v in inputs], p)[0], inputs[0].dtype),)
     types = resolve(op_, p, [v.type for v in inputs])
-    node = Node(op_, here.origin, tuple(Entry(*v) for v in inputs), p, types=types, backward=here.backward)
-    return tuple(Value(node, i) for i in range(len(types)))
+    node = Node(op_, here.origin, tuple([Entry(*v) for v in inputs]), p, types=types, backward=here.backward)
+    return tuple([Value(node, i) for i in range(len(types))])
 
 
 def _with_gradient(op_, p, inputs, outputs, here) -> tuple[Value, ...]:
@@ -167,12 +168,19 @@ class _Functions:
             raise AttributeError(f"there is no operator {name!r}")
         op_ = REGISTRY[word]
 
+        def parse(**settings):
+            return op_.parse(settings)
+
+        # 0.0 and -0.0 are one key, so settings that may be fractions are not remembered.
+        if not any(param.kind in (float, Numbers) for param in op_.params.values()):
+            parse = lru_cache(maxsize=256, typed=True)(parse)
+
         def call(*inputs, **settings):
             dtype = _leading_dtype(inputs)
             if dtype is None and inputs:
                 raise ArgumentError(f"{name}: no input is a value")
             values = [_operand(v, dtype) for v in inputs]
-            outputs = apply(op_, values, op_.parse(settings))
+            outputs = apply(op_, values, parse(**settings))
             return outputs[0] if len(outputs) == 1 else outputs
 
         self.__dict__[name] = call

@@ -57,7 +57,8 @@ def merge_all(shapes: Sequence[PartialShape]) -> PartialShape:
 
 def all_same(p, ins, outs):
     """Every input and output has one shape."""
-    shape = merge_all([*ins, *outs])
+    shapes = [*ins, *outs]
+    shape = shapes[0] if shapes and all(s == shapes[0] for s in shapes) else merge_all(shapes)
     return [shape] * len(ins), [shape] * len(outs)
 
 

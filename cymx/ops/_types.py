@@ -4,6 +4,7 @@ Called by _build (all types known) and by the infer pass.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from ..base import ArgumentError, ArgumentTypeError
@@ -19,19 +20,24 @@ def resolve_shapes(op: type[Op], p: Params, ins: Sequence[Any], outs: Sequence[A
     raises ArgumentError naming the argument, what came and what was wanted.
     """
     new_ins, new_outs = op.shape(p, list(ins), list(outs))
-    return _merged(op, p, ins, new_ins, op.input_names(p), ins), _merged(op, p, outs, new_outs, op.output_names(p), ins)
+    return _merged(op, p, ins, new_ins, op.input_names, ins), _merged(op, p, outs, new_outs, op.output_names, ins)
 
 
-def _merged(op, p, had, rule_says, names, ins):
-    result = []
-    for name, came, wanted in zip(names, had, rule_says):
-        try:
-            result.append(merge(came, wanted))
-        except ValueError:
-            raise ArgumentError(
-                f"{name} is {_unknown(came)}, expected {_unknown(wanted)}{_reasons(op, p, name, ins)}"
-            ) from None
-    return result
+def _merged(op, p, had, rule_says, names_of, ins):
+    try:
+        return [merge(came, wanted) for came, wanted in zip(had, rule_says)]
+    except ValueError:
+        name, came, wanted = next(row for row in zip(names_of(p), had, rule_says) if not _agree(*row[1:]))
+        reasons = _reasons(op, p, name, ins)
+        raise ArgumentError(f"{name} is {_unknown(came)}, expected {_unknown(wanted)}{reasons}") from None
+
+
+def _agree(came, wanted) -> bool:
+    try:
+        merge(came, wanted)
+    except ValueError:
+        return False
+    return True
 
 
 def resolve_dtypes(op: type[Op], p: Params, ins: Sequence[Any], outs: Sequence[Any]) -> tuple[list, list]:
@@ -40,8 +46,10 @@ def resolve_dtypes(op: type[Op], p: Params, ins: Sequence[Any], outs: Sequence[A
     raises ArgumentTypeError naming the argument, what came and what was wanted.
     """
     new_ins, new_outs = op.dtype(p, list(ins), list(outs))
-    for names, had, new in ((op.input_names(p), ins, new_ins), (op.output_names(p), outs, new_outs)):
-        for name, came, wanted in zip(names, had, new):
+    for names_of, had, new in ((op.input_names, ins, new_ins), (op.output_names, outs, new_outs)):
+        if had == new:
+            continue
+        for name, came, wanted in zip(names_of(p), had, new):
             if came is not None and wanted is not None and came != wanted:
                 raise ArgumentTypeError(f"{name} is {came}, expected {wanted}")
     merge_ = [h or n for h, n in zip(ins, new_ins)], [h or n for h, n in zip(outs, new_outs)]
@@ -53,6 +61,13 @@ def resolve(op: type[Op], p: Params, in_types: Sequence[Type]) -> tuple[Type, ..
 
     raises ArgumentError or ArgumentTypeError.
     """
+    # Networks repeat their blocks, and a second batch size repeats all that weights alone decide.
+    resolved = _resolved.__wrapped__ if op.varying else _resolved
+    return resolved(op, p, tuple(in_types))  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=4096)
+def _resolved(op: type[Op], p: Params, in_types: tuple[Type, ...]) -> tuple[Type, ...]:
     n_out = len(op.output_names(p))
     _, shapes = resolve_shapes(op, p, [t.shape for t in in_types], [None] * n_out)
     _, dtypes = resolve_dtypes(op, p, [t.dtype for t in in_types], [None] * n_out)

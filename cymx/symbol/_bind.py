@@ -70,7 +70,7 @@ def simple_bind(
             aux[name] = _shared(name, shared_exec.aux_dict, shape, dtype)
         else:
             aux[name] = zeros(shape, _place(node, ctx, groups), dtype)
-    return Executor(symbol, ctx, args, grads, requests, aux, groups)
+    return Executor(symbol, ctx, args, grads, requests, aux, groups, found)
 
 
 def evaluate(symbol: Any, ctx, arrays: Mapping[str, NDArray]) -> list[NDArray]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..base import ArgumentError, ArgumentTypeError, numeric_types
-from ..ir import Entry
+from ..ir import Entry, Graph
 from ..ops import find
 from ..ops._signature import split_arguments
 from . import _nodes
@@ -40,10 +40,14 @@ def _absent(name: str):
 class Fluent:
     """The base of Symbol: outputs of a graph, their arithmetic, and functions as methods."""
 
-    __slots__ = ("_entries",)
+    __slots__ = ("graph",)
 
     def __init__(self, entries: Iterable[Entry]):
-        self._entries = tuple(entries)
+        self.graph = Graph(tuple(entries))
+
+    @property
+    def _entries(self) -> tuple[Entry, ...]:
+        return self.graph.outputs
 
     def entry(self, what: str) -> Entry:
         """Return the only output; raises ArgumentError, saying `what` it is, where there are several."""

@@ -19,7 +19,7 @@ from ..base import (
     integer_types,
 )
 from ..compiler.infer import infer
-from ..ir import Entry, Graph, Node, rewrite
+from ..ir import Entry, Node, rewrite
 from ..ops._shapes import known
 from . import _bind, _nodes, _serialize
 from ._fluent import Fluent
@@ -31,11 +31,6 @@ class Symbol(Fluent):
     __slots__ = ()
     # NumPy's scalars hand arithmetic over to the symbol on their right.
     __array_ufunc__ = None
-
-    @property
-    def graph(self) -> Graph:
-        """The graph of the outputs, as the passes take it."""
-        return Graph(self._entries)
 
     # ---- what stands in it ----------------------------------------------------------------------------------------
 

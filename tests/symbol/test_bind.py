@@ -12,7 +12,7 @@ from cymx.symbol import _bind
 class Recorder:
     """Stand where the executor is made, and keep what it is made of."""
 
-    def __init__(self, symbol, ctx, args, args_grad, grad_req, aux, group2ctx):
+    def __init__(self, symbol, ctx, args, args_grad, grad_req, aux, group2ctx, inferred=None):
         self.symbol, self.ctx, self.grad_req, self.groups = symbol, ctx, grad_req, group2ctx
         self.arg_dict, self.grad_dict, self.aux_dict = args, args_grad, aux
 

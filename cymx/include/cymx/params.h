@@ -19,7 +19,7 @@ struct map_header {
     i64 ndim, n_const, n_instr, n_store;
 };
 
-// map_flat: one functor on one or two operands of one shape and dtype.  number_at: the operand that is `number` instead of an input; -1: none.
+// map_flat: one functor on one or two operands of one shape and dtype, of which one may be a number.  number_at: the operand that is `number` instead of an input; -1: none.
 struct flat_params {
     i64 functor, number_at;
     double number;
