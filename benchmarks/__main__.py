@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from . import report
-from .peers import PEERS, make_mxnet
+from .gpu_workloads import WORKLOADS as GPU_WORKLOADS
+from .peers import ON_CPU, ON_GPU, PEERS, make_mxnet
 from .runner import Cell, Settings, run, versions
 from .workloads import WORKLOADS
 
@@ -16,10 +17,25 @@ def _arguments(argv):
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     names = lambda text: [name for name in text.split(",") if name]
     parser.add_argument(
-        "--only", type=names, metavar="NAMES", help="workloads, by commas: " + ", ".join(w.name for w in WORKLOADS)
+        "--only",
+        type=names,
+        metavar="NAMES",
+        help="workloads, by commas: "
+        + ", ".join(w.name for w in WORKLOADS)
+        + "; with --gpu: "
+        + ", ".join(w.name for w in GPU_WORKLOADS),
     )
     parser.add_argument(
-        "--peers", type=names, default=list(PEERS), metavar="NAMES", help="contestants, by commas: " + ", ".join(PEERS)
+        "--peers",
+        type=names,
+        metavar="NAMES",
+        help=f"contestants, by commas: {', '.join(ON_CPU)}; with --gpu: {', '.join(ON_GPU)}",
+    )
+    parser.add_argument("--gpu", action="store_true", help="run the workloads of mx.gpu(0)")
+    parser.add_argument(
+        "--emulated",
+        action="store_true",
+        help="with --gpu: on the tests' own driver, and PyTorch on the CPU; with --tiny, to see that everything runs",
     )
     parser.add_argument(
         "--make-peers", type=Path, metavar="DIR", help="make MXNet 1.9.1's environment in DIR, from PyPI, and use it"
@@ -41,8 +57,13 @@ def _arguments(argv):
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
     parser.add_argument("--chart", type=Path, metavar="FILE", help="draw a bar chart there; needs matplotlib")
     options = parser.parse_args(argv)
-    known = [w.name for w in WORKLOADS]
-    for given, all_names in ((options.only or [], known), (options.peers, list(PEERS))):
+    if options.emulated and not (options.gpu and options.tiny):
+        parser.error("--emulated needs --gpu and --tiny: what it measures tells nothing of a GPU")
+    options.workloads = GPU_WORKLOADS if options.gpu else WORKLOADS
+    contestants = ON_GPU if options.gpu else ON_CPU
+    options.peers = contestants if options.peers is None else options.peers
+    known = [w.name for w in options.workloads]
+    for given, all_names in ((options.only or [], known), (options.peers, contestants)):
         for name in given:
             if name not in all_names:
                 parser.error(f"there is no {name!r}; there are {', '.join(all_names)}")
@@ -61,17 +82,20 @@ def main(argv=None) -> None:
         clock=options.clock,
         tiny=options.tiny,
         mxnet=options.mxnet or options.make_peers,
+        device="emulated" if options.emulated else "cuda",
     )
     names = list(dict.fromkeys(["cymx", *options.peers]))
     found = versions(names, settings)
     kind = f"{'best' if options.best else 'medians'} of {settings.rounds} rounds, {settings.clock} clock"
-    print(f"{report.cpu()}; {settings.threads} threads; {kind}; cymx's figure, then cymx / peer")
+    machine = "; ".join([*([report.gpu(settings)] if options.gpu else []), report.cpu()])
+    print(f"{machine}; {settings.threads} threads; {kind}; cymx's figure, then cymx / peer")
     print("; ".join(f"{PEERS[name].title} {version or 'absent'}" for name, version in found.items()) + "\n", flush=True)
     rows = []
-    for workload in WORKLOADS:
+    for workload in options.workloads:
         if not options.only or workload.name in options.only:
             print(f"{workload.name} ...", file=sys.stderr, flush=True)
-            rows.append(report.Row(workload, run(workload, [n for n in names if found[n]], settings), options.best))
+            cells = run(workload, [n for n in names if found[n]], settings)
+            rows.append(report.Row(workload, cells, options.best, judged=not options.emulated))
             rows[-1].cells.update({n: Cell(note="absent") for n in names if not found[n] and n in workload.peers})
             if options.json:  # after each workload: a run that is broken off leaves what it found
                 report.write_json(options.json, rows, found, settings)

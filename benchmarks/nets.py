@@ -113,17 +113,27 @@ def weights_of(network, shape):
 
 
 class Symbols:
-    """Builds a symbol.  mx: cymx or MXNet."""
+    """Builds a symbol.
 
-    def __init__(self, mx):
-        self.sym = mx.sym
+    mx: cymx or MXNet.   dtype: what products and convolutions are computed in; weights stay float32, as with PyTorch's
+    autocast.  The network's input is to be cast by who gives it.
+    """
+
+    def __init__(self, mx, dtype=None):
+        self.sym, self.dtype = mx.sym, dtype
+
+    def _cast(self, name, *parts):
+        if self.dtype is None:
+            return {}
+        return {part: self.sym.cast(self.sym.var(name + "_" + part), dtype=self.dtype) for part in parts}
 
     def conv(self, x, name, filters, kernel, stride=1, pad=0, bias=False):
-        settings = {"kernel": (kernel,) * 2, "stride": (stride,) * 2, "pad": (pad,) * 2}
-        return self.sym.Convolution(x, num_filter=filters, no_bias=not bias, name=name, **settings)
+        settings = {"kernel": (kernel,) * 2, "stride": (stride,) * 2, "pad": (pad,) * 2, "no_bias": not bias}
+        settings.update(self._cast(name, *(["weight", "bias"] if bias else ["weight"])))
+        return self.sym.Convolution(x, num_filter=filters, name=name, **settings)
 
     def dense(self, x, name, units):
-        return self.sym.FullyConnected(x, num_hidden=units, name=name)
+        return self.sym.FullyConnected(x, num_hidden=units, name=name, **self._cast(name, "weight", "bias"))
 
     def batch_norm(self, x, name):
         return self.sym.BatchNorm(x, fix_gamma=False, eps=EPS, momentum=MOMENTUM, name=name)

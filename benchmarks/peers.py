@@ -37,7 +37,8 @@ class Peer:
 
     name: as on the command line.   title: the head of its column.   module: what it imports.   distribution: where
     its version stands.
-    pin: sets the number of threads that the environment variables do not.
+    pin: sets the number of threads that the environment variables do not.   needs: the top module without which it is
+    absent, where that is not its own.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Peer:
     module: str
     distribution: str
     pin: Callable[[Any, int], Any] | None = None
+    needs: str = ""
 
     def load(self, threads: int) -> Any:
         """Import the library.  Raises Absent."""
@@ -57,7 +59,7 @@ class Peer:
         return library
 
     def _missing(self) -> bool:
-        return importlib.util.find_spec(self.module.split(".")[0]) is None
+        return importlib.util.find_spec(self.needs or self.module.split(".")[0]) is None
 
     def version(self) -> str | None:
         """Return the installed version without importing the library; None where it is not installed."""
@@ -91,8 +93,12 @@ _ALL = (
     Peer("onnxruntime", "ONNX Runtime", "onnxruntime", "onnxruntime"),
     Peer("mxnet", "MXNet", "mxnet", "mxnet"),
     Peer("native", "C / oneDNN", "benchmarks.native", ""),
+    Peer("copy", "device copy", "benchmarks.device", "cuda-bindings", needs="cuda"),
 )
 PEERS = {peer.name: peer for peer in _ALL}
+# Who takes part on the GPU; the others know the CPU alone.
+ON_GPU = ("cymx", "torch", "compile", "copy")
+ON_CPU = tuple(name for name in PEERS if name != "copy")
 
 
 def environment(threads: int) -> dict:

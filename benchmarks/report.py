@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import statistics
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +20,14 @@ from .workload import Workload
 class Row:
     """A workload with what became of each contestant.
 
-    best: whether the best of the rounds counts, instead of the median.
+    best: whether the best of the rounds counts, instead of the median.   judged: whether figures may be held against
+    targets.
     """
 
     workload: Workload
     cells: dict[str, Cell]
     best: bool = False
+    judged: bool = True
 
     def figure(self, peer: str) -> float | None:
         """Return a contestant's figure, None where it has none."""
@@ -50,6 +53,20 @@ def cpu() -> str:
     return f"{name}, {len(os.sched_getaffinity(0))} cores"
 
 
+def gpu(settings: Settings) -> str:
+    """Return the first GPU's name and driver, as nvidia-smi has them."""
+    if settings.device == "emulated":
+        return "no GPU: the tests' emulated driver, so figures mean nothing"
+    command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader", "--id=0"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return "no GPU that nvidia-smi shows"
+    if told.returncode:
+        return "no GPU that nvidia-smi shows"
+    return "{}, driver {}".format(*told.stdout.strip().splitlines()[0].split(", "))
+
+
 def shown(value: float, unit: str) -> str:
     """Return a figure with three digits."""
     if unit != "s":
@@ -71,7 +88,7 @@ def targets(row: Row, rows: dict[str, Row]) -> list[tuple[str, bool | None]]:
         found.append((f"{limit:.3g} x {other}", None if not (ours and theirs) else ours / theirs <= limit))
     if workload.at_most is not None:
         found.append((shown(workload.at_most, workload.unit), None if ours is None else ours <= workload.at_most))
-    return found
+    return found if row.judged else [(words, None) for words, _ in found]
 
 
 def table(rows: list[Row], names: list[str], versions: dict[str, str | None]) -> str:
@@ -126,6 +143,7 @@ def write_json(path: Path, rows: list[Row], versions: dict[str, str | None], set
     document = {
         "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         "cpu": cpu(),
+        **({"gpu": gpu(settings)} if any(row.workload.name.startswith("gpu_") for row in rows) else {}),
         "system": platform.platform(),
         "python": platform.python_version(),
         "threads": settings.threads,

@@ -30,7 +30,7 @@ class Settings:
     """How to measure.
 
     turn_s: how long a turn is to last.   clock: "wall", or "cpu" for the processor time of all threads.   mxnet: the
-    folder of MXNet's environment.
+    folder of MXNet's environment.   device: of GPU workloads, "cuda" or "emulated".
     """
 
     threads: int = 2
@@ -39,6 +39,7 @@ class Settings:
     clock: str = "wall"
     tiny: bool = False
     mxnet: Path | None = None
+    device: str = "cuda"
 
 
 @dataclass
@@ -65,7 +66,7 @@ class Contestant:
         python = interpreter(peer, settings.mxnet)
         if python is None:
             raise Trouble("no environment: see --make-peers and --mxnet")
-        command = [python, str(WORKER), peer, str(settings.threads)]
+        command = [python, str(WORKER), peer, str(settings.threads), settings.device]
         cores = sorted(os.sched_getaffinity(0))[: settings.threads]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
         self._process = subprocess.Popen(

@@ -16,20 +16,22 @@ def _changes(probabilities, before, after):
     return [probabilities, sizes, moved[min(moved)]]
 
 
-def with_module(mx, symbol, x):
+def with_module(mx, symbol, x, context=None):
     """Return the Job of a Module.
 
-    x: `data` and `label`, `params` and `aux` by name.
+    x: `data` and `label`, `params` and `aux` by name.   context: where, by default mx.cpu().
     """
+    context = context or mx.cpu()
     data_shape, label_shape = [("data", x["data"].shape)], [("softmax_label", x["label"].shape)]
-    module = mx.mod.Module(symbol, context=mx.cpu())
+    module = mx.mod.Module(symbol, context=context)
     module.bind(data_shapes=data_shape, label_shapes=label_shape)
     nd = lambda arrays: {name: mx.nd.array(value) for name, value in arrays.items()}
+    on_device = lambda value: [mx.nd.array(value, ctx=context)]
     start = nd(x["params"]), nd(x["aux"])
     module.init_params(arg_params=start[0], aux_params=start[1])
     settings = {"learning_rate": RATE, "momentum": MOMENTUM, "rescale_grad": 1 / x["label"].size}
     module.init_optimizer(optimizer="sgd", optimizer_params=settings)
-    batch = mx.io.DataBatch([mx.nd.array(x["data"])], [mx.nd.array(x["label"])])
+    batch = mx.io.DataBatch(on_device(x["data"]), on_device(x["label"]))
 
     def loop(n):
         for _ in range(n):
@@ -45,16 +47,18 @@ def with_module(mx, symbol, x):
     return Job(loop, result)
 
 
-def with_torch(torch, forward, x):
+def with_torch(torch, forward, x, tensor=None, wait=lambda: None, **optimizer_settings):
     """Return the Job of PyTorch.
 
     forward: (tensors by name, data) -> logits (N, classes).   x: as in with_module; labels (N,), or (batch, steps)
-    for outputs with time first.
+    for outputs with time first.   tensor: array -> tensor where the step runs, by default torch.tensor.   wait: for
+    what is under way there.
     """
-    weights = {name: torch.tensor(value, requires_grad=True) for name, value in x["params"].items()}
-    tensors = {**weights, **{name: torch.tensor(value) for name, value in x["aux"].items()}}
-    data, label = torch.tensor(x["data"]), torch.tensor(x["label"].T.reshape(-1)).long()
-    optimizer = torch.optim.SGD(weights.values(), lr=RATE, momentum=MOMENTUM)
+    tensor = tensor or torch.tensor
+    weights = {name: tensor(value).requires_grad_() for name, value in x["params"].items()}
+    tensors = {**weights, **{name: tensor(value) for name, value in x["aux"].items()}}
+    data, label = tensor(x["data"]), tensor(x["label"].T.reshape(-1)).long()
+    optimizer = torch.optim.SGD(weights.values(), lr=RATE, momentum=MOMENTUM, **optimizer_settings)
 
     def step():
         optimizer.zero_grad()
@@ -66,9 +70,11 @@ def with_torch(torch, forward, x):
     def loop(n):
         for _ in range(n):
             step()
+        wait()
 
     def result():
-        probabilities = torch.softmax(step().detach(), 1).numpy()
-        return _changes(probabilities, x["params"], {name: value.detach().numpy() for name, value in weights.items()})
+        values = lambda value: value.detach().float().cpu().numpy()
+        probabilities = values(torch.softmax(step().float(), 1))
+        return _changes(probabilities, x["params"], {name: values(value) for name, value in weights.items()})
 
     return Job(loop, result)

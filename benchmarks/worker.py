@@ -1,6 +1,7 @@
 """A process that is one peer: it answers the runner's questions, one JSON line each way.
 
-Run as a file by the interpreter of the peer's environment: `worker.py PEER THREADS`.  What the libraries print goes
+Run as a file by the interpreter of the peer's environment: `worker.py PEER THREADS DEVICE`.  DEVICE is where GPU
+workloads run: "cuda", or "emulated" for the tests' own driver and, for PyTorch, the CPU.  What the libraries print goes
 to standard error.
 
     {"do": "version"}                                   -> {"version": ...}
@@ -26,16 +27,21 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 import numpy as np  # noqa: E402
 
+from benchmarks.gpu_workloads import WORKLOADS as GPU_WORKLOADS  # noqa: E402
 from benchmarks.peers import PEERS, Absent  # noqa: E402
 from benchmarks.workload import sample  # noqa: E402
-from benchmarks.workloads import find  # noqa: E402
+from benchmarks.workloads import WORKLOADS  # noqa: E402
+
+BY_NAME = {workload.name: workload for workload in (*WORKLOADS, *GPU_WORKLOADS)}
+# How many calls may be under way where only their return is timed: fewer than a GPU's queue holds.
+BURST = 100
 
 
 class Worker:
     """One peer and the job it has in hand."""
 
-    def __init__(self, peer, threads):
-        self.peer, self.threads, self.inputs, self.job = PEERS[peer], threads, None, None
+    def __init__(self, peer, threads, device):
+        self.peer, self.threads, self.device, self.inputs, self.job = PEERS[peer], threads, device, None, None
 
     def version(self):
         """Return the library's version without importing it."""
@@ -43,9 +49,11 @@ class Worker:
 
     def prepare(self, workload, tiny):
         """Make a workload's Job.  Raises Absent where library or operators are not there."""
-        workload = find(workload)
+        workload = BY_NAME[workload]
         # Kept: a job in C++ has only the addresses.
-        self.inputs = inputs = {**workload.make(tiny), "threads": self.threads}
+        self.inputs = inputs = {**workload.make(tiny), "threads": self.threads, "device": self.device}
+        if self.device == "emulated" and self.peer.name in ("cymx", "copy"):
+            emulate()
         library = self.peer.load(self.threads) if workload.load else self.peer
         if workload.operators and self.peer.name in ("cymx", "mxnet"):
             missing = [name for name in workload.operators if not hasattr(library.sym, name)]
@@ -65,10 +73,15 @@ class Worker:
     def run(self, n, clock):
         """Time n turns."""
         loop, now = self.job.loop, {"wall": time.perf_counter, "cpu": time.process_time}[clock]
+        spent, burst = 0.0, BURST if self.job.settle else n
         gc.disable()
-        start = now()
-        loop(n)
-        spent = now() - start
+        while n > 0:
+            start = now()
+            loop(min(n, burst))
+            spent += now() - start
+            n -= burst
+            if self.job.settle:
+                self.job.settle()
         gc.enable()
         return {"seconds": spent}
 
@@ -77,11 +90,21 @@ class Worker:
         return {"value": self.job.value()}
 
 
+def emulate():
+    """Put the emulated driver of tests/gpu in the place of a real one, in this process."""
+    sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+    from gpu import driver, emulator
+
+    os.environ["CYMX_GPU_LIBRARIES"] = "off"
+    os.environ.setdefault("CYMX_KERNEL_CACHE", str(emulator.BUILDS / "kernels"))
+    driver.install()
+
+
 def main():
     """Answer until the input ends."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    worker = Worker(sys.argv[1], int(sys.argv[2]))
+    worker = Worker(sys.argv[1], int(sys.argv[2]), sys.argv[3])
     for line in sys.stdin:
         question = json.loads(line)
         try:

@@ -1,7 +1,7 @@
-"""What a workload is.  Used by the files in workloads/, run by worker.py, listed by runner.py.
+"""What a workload is.  Used by the files in workloads/ and gpu_workloads/, run by worker.py, listed by runner.py.
 
-Everything here and in workloads/ runs in the peers' own environments too, so it keeps to Python 3.8 and imports NumPy
-alone.
+Everything here and in those folders runs in the peers' own environments too, so it keeps to Python 3.8 and imports
+NumPy alone.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ class Job:
     loop: run it n times, to the end of all work.   result: run it from the start and return the arrays that all peers
     must agree on; None where
     there is nothing to compare.   value: measure something other than the time of a loop, in the workload's unit.
+    settle: wait for what the loop has queued.  Where it is given, the loop must not wait, and what is timed is how long
+    its calls take to return.
     """
 
     loop: Callable[[int], None] | None = None
     result: Callable[[], Sequence[np.ndarray] | None] = lambda: None
     value: Callable[[], float] | None = None
+    settle: Callable[[], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,11 @@ def seconds(run: Callable[[], Any]) -> float:
 def uniform(*shape: int, low: float = -1.0, high: float = 1.0, seed: int = 7) -> np.ndarray:
     """Return float32 draws, the same ones in every process."""
     return np.random.default_rng([seed, *shape]).uniform(low, high, shape).astype("float32")
+
+
+def tiled(*shape: int, low: float = -1.0, high: float = 1.0, seed: int = 7) -> np.ndarray:
+    """Return float32 draws for a large array: a million of them over and over, a prime, so no two rows are alike."""
+    return np.resize(uniform(1048583, low=low, high=high, seed=seed), shape)
 
 
 def sample(x: Any) -> np.ndarray:

@@ -19,8 +19,3 @@ FILES = (
     import_time,
 )
 WORKLOADS = [workload for file in FILES for workload in file.WORKLOADS]
-
-
-def find(name):
-    """Return the workload of a name."""
-    return next(workload for workload in WORKLOADS if workload.name == name)

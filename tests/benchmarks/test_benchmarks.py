@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,12 @@ import cymx
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))  # at the end: the cymx under test stays the installed one
 
-from benchmarks import nets, report, runner  # noqa: E402
-from benchmarks.workload import Workload, sample  # noqa: E402
-from benchmarks.workloads import WORKLOADS, find  # noqa: E402
+from benchmarks import nets, report, runner, worker  # noqa: E402
+from benchmarks.gpu_workloads import WORKLOADS as GPU_WORKLOADS  # noqa: E402
+from benchmarks.workload import Job, Workload, sample  # noqa: E402
+from benchmarks.workloads import WORKLOADS  # noqa: E402
+
+BY_NAME = {workload.name: workload for workload in WORKLOADS}
 
 
 @pytest.mark.parametrize("workload", [w for w in WORKLOADS if w.load], ids=lambda w: w.name)
@@ -41,9 +45,9 @@ def test_cymx_runs_and_agrees_with_numpy(workload):
 
 
 def test_names_are_unique_and_targets_name_what_there_is():
-    names = [w.name for w in WORKLOADS]
+    names = [w.name for w in (*WORKLOADS, *GPU_WORKLOADS)]
     assert len(set(names)) == len(names)
-    for w in WORKLOADS:
+    for w in (*WORKLOADS, *GPU_WORKLOADS):
         assert "cymx" in w.peers and (w.limits or w.under or w.at_most), w.name
         assert set(w.limits) <= set(w.peers), w.name
         assert w.under is None or names.index(w.under[0]) < names.index(w.name), w.name
@@ -51,7 +55,7 @@ def test_names_are_unique_and_targets_name_what_there_is():
 
 def test_training_moves_every_weight():
     for name in ("mlp_step", "lenet_step", "resnet18_step"):
-        _, sizes, _ = find(name).peers["cymx"](cymx, find(name).make(True)).result()
+        _, sizes, _ = BY_NAME[name].peers["cymx"](cymx, BY_NAME[name].make(True)).result()
         assert (sizes > 0).all(), name
 
 
@@ -79,34 +83,57 @@ def test_a_ratio_is_the_median_within_rounds():
 
 def test_the_command_prints_a_table_and_writes_figures(tmp_path):
     path = tmp_path / "figures.json"
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks",
-        "--tiny",
-        "--quick",
-        "--rounds",
-        "1",
-        "--only",
-        "small_add,installed_size",
-    ]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, [_home_of_cymx(), os.environ.get("PYTHONPATH")])),
-    }
-    done = subprocess.run(
-        [*command, "--peers", "numpy,mxnet", "--json", str(path)],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = _command("--only", "small_add,installed_size", "--peers", "numpy,mxnet", "--json", str(path))
     assert done.returncode == 0, done.stderr
     assert "| c = a + b, ten float32, eager " in done.stdout and "MXNet (absent)" in done.stdout
     found = json.loads(path.read_text())
     assert found["versions"]["numpy"] == np.__version__ and found["versions"]["mxnet"] is None
     assert found["workloads"]["small_add"]["ratios"]["numpy"] > 0
+
+
+def test_gpu_workloads_run_on_the_emulated_driver(tmp_path):
+    pytest.importorskip("cuda.bindings")
+    path = tmp_path / "figures.json"
+    timed = ["gpu_fused", "gpu_sum_columns", "gpu_sgd", "gpu_matmul_bf16", "gpu_conv_weight_tf32", "gpu_small_add"]
+    timed += ["gpu_mlp_step_bf16", "gpu_cached_run"]
+    done = _command("--gpu", "--emulated", "--only", ",".join(timed), "--json", str(path))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(path.read_text())
+    for name in timed:
+        told = found["workloads"][name]
+        assert told["figures"]["cymx"] and "cymx" not in told["notes"], (name, told)
+        assert set(told["targets"].values()) == {None}, "an emulated GPU meets no target"
+    assert found["workloads"]["gpu_fused"]["ratios"]["copy"] > 0
+    if found["versions"]["torch"] is None:
+        assert "PyTorch (absent)" in done.stdout
+        assert found["workloads"]["gpu_fused"]["notes"] == {"torch": "absent", "compile": "absent"}
+    else:
+        assert found["workloads"]["gpu_fused"]["figures"]["torch"]
+
+
+@pytest.mark.parametrize("arguments", [["--emulated"], ["--peers", "copy"], ["--gpu", "--only", "dot"]])
+def test_the_command_refuses_what_does_not_fit(arguments):
+    done = _command(*arguments)
+    assert done.returncode == 2 and ("--emulated needs" in done.stderr or "there is no" in done.stderr)
+
+
+def test_time_to_return_leaves_out_the_wait():
+    calls, waits = [], []
+    answering = worker.Worker("numpy", 1, "cuda")
+    answering.job = Job(calls.append, settle=lambda: waits.append(time.sleep(0.2)))
+    assert answering.run(250, "wall")["seconds"] < 0.2
+    assert calls == [100, 100, 50] and len(waits) == 3
+    answering.job = Job(calls.append)
+    answering.run(250, "wall")
+    assert calls[3:] == [250]
+
+
+def _command(*arguments):
+    """Run the benchmarks' command on tiny inputs."""
+    path = os.pathsep.join(filter(None, [_home_of_cymx(), os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", "benchmarks", "--tiny", "--quick", "--rounds", "1", *arguments]
+    environment = {**os.environ, "PYTHONPATH": path}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
 
 
 def _home_of_cymx():

@@ -1,5 +1,6 @@
 """The main job runs as its user runs it, reaches its targets, and what it saves predicts as well as what it trained."""
 
+import json
 import os
 import re
 import subprocess
@@ -19,6 +20,10 @@ def test_main_job(tmp_path):
     assert run.returncode == 0, run.stdout + run.stderr
     told = dict(re.findall(r"^(\w+): test accuracy ([0-9.]+)", run.stdout, re.MULTILINE))
     assert float(told["mlp"]) >= 0.96 and float(told["lenet"]) >= 0.98
+
+    losses = json.loads((tmp_path / "losses.json").read_text())
+    assert [len(losses[name]) for name in ("mlp", "lenet")] == [30, 25]
+    assert all(curve[-1] < 0.1 < curve[0] for curve in losses.values())
 
     *_, x_test, y_test = digits_split()
     test_data = mx.io.NDArrayIter(x_test, y_test, batch_size=60)
