@@ -197,11 +197,11 @@ def _vector(p: Program, run: int, most: int) -> int:
 
 
 def _unroll(p: Program, vector: int, inputs: Sequence[_Input]) -> int:
-    """Return how many packs a thread has in flight: 32 bytes of them, unless their arithmetic is long."""
+    """Return how many packs a thread has in flight: 32 bytes or 16 elements, unless their arithmetic is long."""
     in_bytes = vector * sum(ITEM_BYTES[i.dtype] for i in inputs if i.way != "value")
     # Functors of floats alone are the long ones.
     work = sum(1 if _ops.describe_functor(number)[2] >> _INT32 & 1 else 8 for _, number, _, _ in p.code)
-    return next((u for u in (4, 2) if u * in_bytes <= 32 and u * vector * work <= 128), 1)
+    return next((u for u in (4, 2) if u * in_bytes <= 32 and u * vector <= 16 and u * vector * work <= 128), 1)
 
 
 def _constant(dtype: str, bits: int) -> tuple[str, str]:
@@ -319,7 +319,7 @@ def _source(p: Program, inputs: Sequence[_Input], group: Sequence[str], template
             *group,
             "",
             f"template <{template}>",
-            f"__global__ void __launch_bounds__({THREADS}) fused({', '.join([*pointers, extra])}) {{",
+            f"__global__ void CYMX_BOUNDS({THREADS}) fused({', '.join([*pointers, extra])}) {{",
             f"    const Group g = {{{', '.join(members)}}};",
             f"    {body}",
             "}",

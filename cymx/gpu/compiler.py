@@ -198,7 +198,10 @@ def _make(kernel: Kernel, arch: int) -> tuple[bytes, str, str]:
     """Compile a kernel; return (code, symbol, log)."""
     folder = config.dump_kernels()
     try:
-        made = toolchain().build(kernel.source, kernel.name, headers_of(kernel.source), arch, OPTIONS + kernel.options)
+        text, options = (kernel.source, kernel.name, headers_of(kernel.source), arch), OPTIONS + kernel.options
+        made = toolchain().build(*text, options)
+        if Image(*made).spill_bytes:
+            made = toolchain().build(*text, (*options, "-DCYMX_ONE_BLOCK"))
     except ValueError as error:
         folder = folder or os.path.join(tempfile.gettempdir(), f"cymx-kernels-{os.getuid()}")
         path = _dump(kernel, arch, folder, {"log": str(error).encode()})

@@ -44,8 +44,7 @@ template <class R, class L> __device__ __forceinline__ void join_block(Best<R, L
 
 // cells: how many of them a block has, a power of two.   values, indices: of pieces, [piece][cell], or null.
 template <class R, class T, class Index>
-__global__ void __launch_bounds__(arg_threads)
-    arg_reduce(const T *x, Index *y, Lane<T> *values, i64 *indices, i64 n_cells, i64 n, i64 inner, i64 cells) {
+__global__ void CYMX_BOUNDS(arg_threads) arg_reduce(const T *x, Index *y, Lane<T> *values, i64 *indices, i64 n_cells, i64 n, i64 inner, i64 cells) {
     const int lanes = arg_threads / (int)cells, apart = inner == 1 ? 1 : (int)cells;
     const int lane = inner == 1 ? threadIdx.x % lanes : threadIdx.x / (int)cells;
     const i64 cell = (i64)blockIdx.x * cells + (inner == 1 ? threadIdx.x / lanes : threadIdx.x % (int)cells);
@@ -71,7 +70,7 @@ __global__ void __launch_bounds__(arg_threads)
 
 // Joins the pieces of one cell a block.
 template <class R, class T, class Index>
-__global__ void __launch_bounds__(arg_threads) arg_pieces(const Lane<T> *values, const i64 *indices, Index *y, i64 n_cells, i64 n_pieces) {
+__global__ void CYMX_BOUNDS(arg_threads) arg_pieces(const Lane<T> *values, const i64 *indices, Index *y, i64 n_cells, i64 n_pieces) {
     const i64 cell = blockIdx.x;
     Best<R, Lane<T>> best = {Lane<T>(0), -1};
     for (i64 piece = threadIdx.x; piece < n_pieces; piece += arg_threads) {

@@ -283,7 +283,7 @@ template <class Y> struct Pixels {
 
 // Y: T, or what T is summed in where y is an array of parts of y's layout.
 template <class T, class Y, int TILE, int EACH>
-__global__ void __launch_bounds__(GemmTile<TILE, EACH>::threads)
+__global__ void CYMX_BOUNDS(GemmTile<TILE, EACH>::threads)
     conv_forward(const T *x, const T *w, Y *y, const Y *bias, const Y *residual, i64 relu, ConvShape s) {
     const i64 n = s.batch * s.n_out(), depth = s.c * s.n_taps(), size = s.batch * s.groups * s.o * s.n_out();
     const GemmPlace at((s.o + TILE - 1) / TILE, (n + TILE - 1) / TILE, s.n_parts, TILE);
@@ -299,7 +299,7 @@ __global__ void __launch_bounds__(GemmTile<TILE, EACH>::threads)
 
 // blockIdx.y: the phase.  The grid is that of the first phase, which has the most pixels.
 template <class T, class Y, int TILE, int EACH>
-__global__ void __launch_bounds__(GemmTile<TILE, EACH>::threads) conv_backward_data(const T *dy, const T *w, Y *dx, ConvShape s) {
+__global__ void CYMX_BOUNDS(GemmTile<TILE, EACH>::threads) conv_backward_data(const T *dy, const T *w, Y *dx, ConvShape s) {
     const i64 size = s.batch * s.groups * s.c * s.in[0] * s.in[1] * s.in[2];
     const GemmPlace at((s.c + TILE - 1) / TILE, (s.batch * Phase(s, 0).reach.positions.count() + TILE - 1) / TILE, s.n_parts, TILE);
     const Phase phase(s, blockIdx.y);
@@ -322,7 +322,7 @@ __global__ void __launch_bounds__(GemmTile<TILE, EACH>::threads) conv_backward_d
 }
 
 template <class T, class Y, int TILE, int EACH>
-__global__ void __launch_bounds__(GemmTile<TILE, EACH>::threads) conv_backward_weight(const T *dy, const T *x, Y *dw, ConvShape s) {
+__global__ void CYMX_BOUNDS(GemmTile<TILE, EACH>::threads) conv_backward_weight(const T *dy, const T *x, Y *dw, ConvShape s) {
     const i64 n = s.c * s.n_taps(), depth = s.batch * s.n_out();
     const GemmPlace at((s.o + TILE - 1) / TILE, (n + TILE - 1) / TILE, s.n_parts, TILE);
     const Images<T> rows = {dy + at.product * s.o * s.y.channel, s.y, s.o, (u32)s.n_out()};

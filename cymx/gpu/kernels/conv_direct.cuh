@@ -24,7 +24,7 @@ struct DirectPlace {
 };
 
 template <class T>
-__global__ void __launch_bounds__(256) conv_direct_forward(const T *x, const T *w, T *y, const T *bias, const T *residual, i64 relu, ConvShape s) {
+__global__ void CYMX_BOUNDS(256) conv_direct_forward(const T *x, const T *w, T *y, const T *bias, const T *residual, i64 relu, ConvShape s) {
     using A = wide_t<T>;
     const Reach reach = forward_reach(s);
     const i64 n = s.batch * s.groups * s.o * s.n_out();
@@ -47,7 +47,7 @@ __global__ void __launch_bounds__(256) conv_direct_forward(const T *x, const T *
     }
 }
 
-template <class T> __global__ void __launch_bounds__(256) conv_direct_backward_data(const T *dy, const T *w, T *dx, ConvShape s) {
+template <class T> __global__ void CYMX_BOUNDS(256) conv_direct_backward_data(const T *dy, const T *w, T *dx, ConvShape s) {
     using A = wide_t<T>;
     const Reach reach = forward_reach(s);
     const i64 n = s.batch * s.groups * s.c * reach.image.count();
@@ -76,7 +76,7 @@ template <class T> __global__ void __launch_bounds__(256) conv_direct_backward_d
     }
 }
 
-template <class T> __global__ void __launch_bounds__(256) conv_direct_backward_weight(const T *dy, const T *x, T *dw, ConvShape s) {
+template <class T> __global__ void CYMX_BOUNDS(256) conv_direct_backward_weight(const T *dy, const T *x, T *dw, ConvShape s) {
     using A = wide_t<T>;
     const Reach reach = forward_reach(s);
     const i32 n_taps = s.n_taps();

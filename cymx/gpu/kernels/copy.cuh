@@ -65,7 +65,7 @@ template <class T, int n> __device__ __forceinline__ bool both_aligned(const T *
 }
 
 // y[i] = x[i]
-template <class T> __global__ void __launch_bounds__(copy_threads) copy_run(const T *x, T *y, i64 n) {
+template <class T> __global__ void CYMX_BOUNDS(copy_threads) copy_run(const T *x, T *y, i64 n) {
     constexpr int vector = 16 / sizeof(T);
     const i64 n_packs = both_aligned<T, vector>(x, y) ? n / vector : 0, step = index_step();
     for (i64 first = first_index(); first < n_packs; first += step * copy_unroll) {
@@ -88,7 +88,7 @@ template <class T> __global__ void __launch_bounds__(copy_threads) copy_run(cons
 }
 
 // Moves n runs of `vector` elements that lie side by side on both sides; I: u32 where n < 2**31.
-template <class T, int vector, class I> __global__ void __launch_bounds__(copy_threads) move_runs(const T *x, T *y, Move m, i64 n) {
+template <class T, int vector, class I> __global__ void CYMX_BOUNDS(copy_threads) move_runs(const T *x, T *y, Move m, i64 n) {
     const bool aligned = both_aligned<T, vector>(x, y);
     const I step = (I)index_step(), end = (I)n;
     for (I first = (I)first_index(); first < end; first += step * copy_unroll) {
@@ -114,7 +114,7 @@ template <class T, int vector, class I> __global__ void __launch_bounds__(copy_t
 // thread turns a small square of `vector` rows in registers, and the block exchanges packs through shared memory, whose columns are permuted so that no
 // two threads of a phase meet in one bank.  Memory is read and written in rows of 16 packs.  whole: all strides are whole packs.
 template <class T, int vector>
-__global__ void __launch_bounds__(copy_threads) transpose_tiles(const T *x, T *y, Move outer, i64 n_i, i64 n_j, i64 from_i, i64 to_j, i64 whole) {
+__global__ void CYMX_BOUNDS(copy_threads) transpose_tiles(const T *x, T *y, Move outer, i64 n_i, i64 n_j, i64 from_i, i64 to_j, i64 whole) {
     constexpr int side = 16 * vector;
     __shared__ Pack<T, vector> room[side * 16];
     const i64 tiles_i = (n_i + side - 1) / side, tiles_j = (n_j + side - 1) / side, tile = blockIdx.x / tiles_j;
@@ -170,7 +170,7 @@ struct PadSides {
 };
 
 // y's n elements from x padded.  m: the output's sizes, and in `from` the input's strides.
-template <class T, class I> __global__ void __launch_bounds__(copy_threads) pad(const T *x, T *y, Move m, PadSides p, i64 mode, i64 bits, i64 n) {
+template <class T, class I> __global__ void CYMX_BOUNDS(copy_threads) pad(const T *x, T *y, Move m, PadSides p, i64 mode, i64 bits, i64 n) {
     const I step = (I)index_step(), end = (I)n;
     for (I i = (I)first_index(); i < end; i += step) {
         bool constant = false;

@@ -11,6 +11,14 @@
     T *name = reinterpret_cast<T *>(cymx_dynamic_)
 #endif
 
+// The largest block of a kernel.  ptxas may spill a register or two so that more blocks fit; a kernel that spills is compiled again (gpu/compiler.py)
+// with one block as all that must fit.
+#ifdef CYMX_ONE_BLOCK
+#define CYMX_BOUNDS(...) __launch_bounds__((__VA_ARGS__), 1)
+#else
+#define CYMX_BOUNDS(...) __launch_bounds__((__VA_ARGS__))
+#endif
+
 namespace cymx {
 
 // n elements side by side: one access, or several of 16 bytes.

@@ -41,7 +41,6 @@ template <class I, class Group> __device__ __forceinline__ void map_elements(con
     for (I start = (I)blockIdx.x * tile; start < n; start += (I)gridDim.x * tile) {
         if (aligned && n - start >= tile) {
             typename Group::In x[unroll];
-            typename Group::Out y[unroll];
             const I first = start + threadIdx.x * vector;
 #pragma unroll
             for (int u = 0; u < unroll; ++u) {
@@ -49,11 +48,12 @@ template <class I, class Group> __device__ __forceinline__ void map_elements(con
             }
 #pragma unroll
             for (int u = 0; u < unroll; ++u) {
+                typename Group::Out y;
 #pragma unroll
                 for (int k = 0; k < vector; ++k) {
-                    g.compute(x[u], k, y[u]);
+                    g.compute(x[u], k, y);
                 }
-                g.store(first + u * step, y[u]);
+                g.store(first + u * step, y);
             }
         } else {
             const I end = n - start < tile ? n : start + tile;
@@ -160,6 +160,7 @@ template <class I, int lanes, class Group> __device__ __forceinline__ void reduc
         g.each_tail(t, [&](auto &tail, auto *, int) { tail.start(); });
         if (cell < n_cells) {
             const I from = Group::cell(cell);
+#pragma unroll 1
             for (I first = begin + threadIdx.x % lanes; first < end; first += lanes * unroll) {
                 typename Group::In x[unroll];
                 I at[unroll];
@@ -248,7 +249,7 @@ __device__ __forceinline__ void reduce_columns(const Group &g, I n_columns, I n_
 
 // Joins the pieces of cells, partial[piece][cell], in order of the pieces: `across` cells in a block.
 template <class R, class T, class Out, int across>
-__global__ void __launch_bounds__(fused_threads) join_pieces(const Total<T> *partial, Out *out, i64 n_cells, i64 n_pieces) {
+__global__ void CYMX_BOUNDS(fused_threads) join_pieces(const Total<T> *partial, Out *out, i64 n_cells, i64 n_pieces) {
     const i64 cell = (i64)blockIdx.x * across + threadIdx.x % across;
     Joined<R, T> t;
     t.start();

@@ -101,7 +101,7 @@ __device__ __forceinline__ void gemm_tile(const OpA &a, const OpB &b, const To &
             stage_a.fetch(a, k + gemm_depth, k1);
             stage_b.fetch(b, k + gemm_depth, k1);
         }
-        CYMX_UNROLL_BY(4)
+        CYMX_UNROLL_BY(sizeof(A) == 8 ? 1 : 4) // sums of 8 bytes leave no room for more
         for (int d = 0; d < gemm_depth; ++d) {
             Pack<A, 4> row[Tile::quads], column[Tile::quads];
             CYMX_UNROLL
@@ -201,7 +201,7 @@ template <class T> struct Finish {
 
 // y[i] = the sum of parts[p * n + i] over p, in order, finished.  Channel of element i: i / inner % channels.
 template <class T>
-__global__ void __launch_bounds__(256)
+__global__ void CYMX_BOUNDS(256)
     sum_parts(const wide_t<T> *parts, T *y, i64 n, i64 n_parts, const T *bias, const T *residual, i64 relu, i64 inner, i64 channels) {
     const Finish<T> finish = {bias, residual, relu};
     for (i64 i = first_index(); i < n; i += index_step()) {

@@ -28,8 +28,7 @@ template <class Index> __device__ __forceinline__ i64 find_run(const Index *indi
 
 // y = table's runs at indices.  m: y's packs (outer, n, packs a run); `from` is where a run lies but for its row, `to` the index's number.
 template <class T, int vector, class Index, class I>
-__global__ void __launch_bounds__(copy_threads)
-    take(const T *table, const Index *indices, T *y, Move m, i64 length, i64 inner, i64 mode, i64 n_packs) {
+__global__ void CYMX_BOUNDS(copy_threads) take(const T *table, const Index *indices, T *y, Move m, i64 length, i64 inner, i64 mode, i64 n_packs) {
     const bool aligned = both_aligned<T, vector>(table, y);
     const I step = (I)index_step(), end = (I)n_packs;
     for (I first = (I)first_index(); first < end; first += step * copy_unroll) {
@@ -53,7 +52,7 @@ __global__ void __launch_bounds__(copy_threads)
 
 // y = table's runs at coordinates.  m: y's packs (n, packs a run); `from` is the place in the run, `to` the column of indices.
 template <class T, int vector, class Index, class I>
-__global__ void __launch_bounds__(copy_threads)
+__global__ void CYMX_BOUNDS(copy_threads)
     gather_nd(const T *table, const Index *indices, T *y, Move m, Coordinates coordinates, i64 n, i64 inner, i64 n_packs) {
     const bool aligned = both_aligned<T, vector>(table, y);
     const I step = (I)index_step(), end = (I)n_packs;
@@ -71,7 +70,7 @@ __global__ void __launch_bounds__(copy_threads)
 
 // last[run] = 1 + the last column that names the run; it holds zeros before.
 template <class Index>
-__global__ void __launch_bounds__(copy_threads) find_last(const Index *indices, i32 *last, Coordinates coordinates, i64 n) {
+__global__ void CYMX_BOUNDS(copy_threads) find_last(const Index *indices, i32 *last, Coordinates coordinates, i64 n) {
     for (i64 j = first_index(); j < n; j += index_step()) {
         const i64 run = find_run(indices, coordinates, n, j);
         if (run >= 0) {
@@ -82,7 +81,7 @@ __global__ void __launch_bounds__(copy_threads) find_last(const Index *indices, 
 
 // y's runs at coordinates = x, where repeated ones keep the last.  m: as in gather_nd, of x.
 template <class T, int vector, class Index, class I>
-__global__ void __launch_bounds__(copy_threads)
+__global__ void CYMX_BOUNDS(copy_threads)
     scatter_nd(const T *x, const Index *indices, const i32 *last, T *y, Move m, Coordinates coordinates, i64 n, i64 inner, i64 n_packs) {
     const bool aligned = both_aligned<T, vector>(x, y);
     const I step = (I)index_step(), end = (I)n_packs;
@@ -98,7 +97,7 @@ __global__ void __launch_bounds__(copy_threads)
 
 // y[o, i] = table[o, index[o, i], i].  m: y's sizes; `from` is where an element lies but for its row.
 template <class T, class Index, class I>
-__global__ void __launch_bounds__(copy_threads) pick(const T *table, const Index *indices, T *y, Move m, i64 length, i64 inner, i64 mode, i64 n) {
+__global__ void CYMX_BOUNDS(copy_threads) pick(const T *table, const Index *indices, T *y, Move m, i64 length, i64 inner, i64 mode, i64 n) {
     const I step = (I)index_step(), end = (I)n;
     for (I i = (I)first_index(); i < end; i += step) {
         i64 from, unused;
@@ -109,7 +108,7 @@ __global__ void __launch_bounds__(copy_threads) pick(const T *table, const Index
 
 // dx[o, l, i] = dy[o, i] where index[o, i] is l, else 0.  m: dx's sizes; `from` is the index's number, `to` is l.
 template <class T, class Index, class I>
-__global__ void __launch_bounds__(copy_threads) pick_grad(const T *dy, const Index *indices, T *dx, Move m, i64 length, i64 mode, i64 n) {
+__global__ void CYMX_BOUNDS(copy_threads) pick_grad(const T *dy, const Index *indices, T *dx, Move m, i64 length, i64 mode, i64 n) {
     const I step = (I)index_step(), end = (I)n;
     for (I i = (I)first_index(); i < end; i += step) {
         i64 at, l;
@@ -120,7 +119,7 @@ __global__ void __launch_bounds__(copy_threads) pick_grad(const T *dy, const Ind
 
 // y[j, l] = on where index j is l, else off.  m: y's sizes; `from` is j, `to` is l.
 template <class T, class Index, class I>
-__global__ void __launch_bounds__(copy_threads) one_hot(const Index *indices, T *y, Move m, i64 on, i64 off, i64 n) {
+__global__ void CYMX_BOUNDS(copy_threads) one_hot(const Index *indices, T *y, Move m, i64 on, i64 off, i64 n) {
     const I step = (I)index_step(), end = (I)n;
     for (I i = (I)first_index(); i < end; i += step) {
         i64 at, l;

@@ -14,7 +14,7 @@ struct MatmulShape {
 
 // Y: T, or what T is summed in where c is an array of parts (n_parts, batch, M, N).
 template <class T, class Y, int TILE, int EACH, bool TRANSPOSE_A, bool TRANSPOSE_B>
-__global__ void __launch_bounds__(GemmTile<TILE, EACH>::threads) matmul(const T *a, const T *b, Y *c, MatmulShape s) {
+__global__ void CYMX_BOUNDS(GemmTile<TILE, EACH>::threads) matmul(const T *a, const T *b, Y *c, MatmulShape s) {
     const GemmPlace at((s.m + TILE - 1) / TILE, (s.n + TILE - 1) / TILE, s.n_parts, TILE);
     const Matrix<T, TRANSPOSE_A ? ALONG_ROWS : ALONG_DEPTH> rows = {a + at.product * s.a_step, s.m, TRANSPOSE_A ? s.m : s.k};
     const Matrix<T, TRANSPOSE_B ? ALONG_DEPTH : ALONG_ROWS> columns = {b + at.product * s.b_step, s.n, TRANSPOSE_B ? s.k : s.n};

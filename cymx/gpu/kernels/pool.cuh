@@ -71,7 +71,7 @@ template <class I> __device__ __forceinline__ I take_apart(I index, I channels, 
     return image;
 }
 
-template <class T, int KIND, class I> __global__ void __launch_bounds__(256) pool_forward(const T *x, T *y, PoolShape s) {
+template <class T, int KIND, class I> __global__ void CYMX_BOUNDS(256) pool_forward(const T *x, T *y, PoolShape s) {
     using A = wide_t<T>;
     const i64 n = s.images * s.n_out() * s.channels;
     for (i64 i = first_index(); i < n; i += index_step()) {
@@ -110,7 +110,7 @@ template <class T, class A> __device__ bool is_first_maximum(const PoolShape &s,
     return pixel == mine;
 }
 
-template <class T, int KIND, class I> __global__ void __launch_bounds__(256) pool_backward(const T *dy, const T *x, const T *y, T *dx, PoolShape s) {
+template <class T, int KIND, class I> __global__ void CYMX_BOUNDS(256) pool_backward(const T *dy, const T *x, const T *y, T *dx, PoolShape s) {
     using A = wide_t<T>;
     const i64 n = s.images * s.n_in() * s.channels;
     for (i64 i = first_index(); i < n; i += index_step()) {

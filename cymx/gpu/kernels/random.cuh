@@ -64,7 +64,7 @@ struct random_randint {
     }
 };
 
-template <class T, class Make> __global__ void __launch_bounds__(256) random_fill(T *y, i64 n, const u64 *state, Make make) {
+template <class T, class Make> __global__ void CYMX_BOUNDS(256) random_fill(T *y, i64 n, const u64 *state, Make make) {
     const u64 key = state[0], counter = state[1];
     const bool whole = is_aligned(y, 16);
     for (i64 i = first_index(); i * 4 < n; i += index_step()) {
@@ -77,7 +77,7 @@ template <class T, class Make> __global__ void __launch_bounds__(256) random_fil
 }
 
 // y[i] = start + step * (i / repeat): a product of its own, rounded before it is added, as on the CPU.
-template <class T> __global__ void __launch_bounds__(256) arange(T *y, i64 n, double start, double step, i64 repeat) {
+template <class T> __global__ void CYMX_BOUNDS(256) arange(T *y, i64 n, double start, double step, i64 repeat) {
     for (i64 i = first_index(); i < n; i += index_step()) {
         const double at = (double)(repeat == 1 ? i : i / repeat);
 #ifdef __CUDACC_RTC__

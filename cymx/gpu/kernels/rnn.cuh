@@ -13,7 +13,7 @@ namespace cymx {
 
 // h_last, c_last: null but in the last step.
 template <class T, int MODE>
-__global__ void __launch_bounds__(256)
+__global__ void CYMX_BOUNDS(256)
     rnn_forward_step(const T *x, const T *u, const T *bias, const T *before, i64 before_step, T *y, T *kept, T *h_last, T *c_last, i64 n, i64 h) {
     constexpr int gates = MODE == RNN_LSTM ? 4 : MODE == RNN_GRU ? 3 : 1;
     for (i64 i = first_index(); i < n * h; i += index_step()) {
@@ -22,12 +22,11 @@ __global__ void __launch_bounds__(256)
         T made;
         if (MODE == RNN_LSTM) {
             T *k = kept + row * 5 * h + j;
-            const T in = m::sigmoid(xr[0] + ur[0] + (bx[0] + bh[0]));
-            const T forget = m::sigmoid(xr[h] + ur[h] + (bx[h] + bh[h]));
-            const T fresh = m::tanh(xr[2 * h] + ur[2 * h] + (bx[2 * h] + bh[2 * h]));
-            const T out = m::sigmoid(xr[3 * h] + ur[3 * h] + (bx[3 * h] + bh[3 * h]));
-            const T cell = forget * before[row * before_step + j] + in * fresh;
-            k[0] = in, k[h] = forget, k[2 * h] = fresh, k[3 * h] = out, k[4 * h] = cell;
+            const T in = k[0] = m::sigmoid(xr[0] + ur[0] + (bx[0] + bh[0]));
+            const T forget = k[h] = m::sigmoid(xr[h] + ur[h] + (bx[h] + bh[h]));
+            const T fresh = k[2 * h] = m::tanh(xr[2 * h] + ur[2 * h] + (bx[2 * h] + bh[2 * h]));
+            const T cell = k[4 * h] = forget * before[row * before_step + j] + in * fresh;
+            const T out = k[3 * h] = m::sigmoid(xr[3 * h] + ur[3 * h] + (bx[3 * h] + bh[3 * h]));
             made = out * m::tanh(cell);
             if (c_last) {
                 c_last[i] = cell;
@@ -53,8 +52,8 @@ __global__ void __launch_bounds__(256)
 
 // u (N, H): the gradient of h that comes through W, null in the last step of time; carried: what else comes, or null.
 template <class T, int MODE>
-__global__ void __launch_bounds__(256) rnn_backward_step(const T *dy, const T *u, const T *carried, const T *d_cell, const T *y, const T *kept,
-                                                         const T *before, i64 before_step, T *dx, T *dr, T *through, T *d_cell_out, i64 n, i64 h) {
+__global__ void CYMX_BOUNDS(256) rnn_backward_step(const T *dy, const T *u, const T *carried, const T *d_cell, const T *y, const T *kept,
+                                                   const T *before, i64 before_step, T *dx, T *dr, T *through, T *d_cell_out, i64 n, i64 h) {
     constexpr int gates = MODE == RNN_LSTM ? 4 : MODE == RNN_GRU ? 3 : 1;
     for (i64 i = first_index(); i < n * h; i += index_step()) {
         const i64 row = (u32)i / (u32)h, j = i - row * h;
@@ -86,7 +85,7 @@ __global__ void __launch_bounds__(256) rnn_backward_step(const T *dy, const T *u
 }
 
 // to += u
-template <class T> __global__ void __launch_bounds__(256) rnn_add(const T *u, T *to, i64 n) {
+template <class T> __global__ void CYMX_BOUNDS(256) rnn_add(const T *u, T *to, i64 n) {
     for (i64 i = first_index(); i < n; i += index_step()) {
         to[i] += u[i];
     }

@@ -25,7 +25,7 @@ template <class T> __device__ __forceinline__ typename Summed<T>::type to_sum(T 
 // ---- rows by name ---------------------------------------------------------------------------------------------------------------------------------
 
 template <class Index>
-__global__ void __launch_bounds__(copy_threads) find_rows(const Index *indices, u32 *rows, i64 length, i64 mode, i64 n) {
+__global__ void CYMX_BOUNDS(copy_threads) find_rows(const Index *indices, u32 *rows, i64 length, i64 mode, i64 n) {
     for (i64 j = first_index(); j < n; j += index_step()) {
         rows[j] = (u32)bring_in_range(to_index(indices[j]), length, mode);
     }
@@ -33,7 +33,7 @@ __global__ void __launch_bounds__(copy_threads) find_rows(const Index *indices, 
 
 // What is out of range becomes `length`, which comes last and is dropped.
 template <class Index>
-__global__ void __launch_bounds__(copy_threads) find_runs(const Index *indices, u32 *rows, Coordinates coordinates, i64 length, i64 n) {
+__global__ void CYMX_BOUNDS(copy_threads) find_runs(const Index *indices, u32 *rows, Coordinates coordinates, i64 length, i64 n) {
     for (i64 j = first_index(); j < n; j += index_step()) {
         const i64 run = find_run(indices, coordinates, n, j);
         rows[j] = (u32)(run < 0 ? length : run);
@@ -42,7 +42,7 @@ __global__ void __launch_bounds__(copy_threads) find_runs(const Index *indices, 
 
 // ---- few rows: each finds its place by looking at all of them ---------------------------------------------------------------------------------------
 
-__global__ void __launch_bounds__(copy_threads) sort_by_rank(const u32 *rows, u32 *sorted, u32 *positions, i64 n) {
+__global__ void CYMX_BOUNDS(copy_threads) sort_by_rank(const u32 *rows, u32 *sorted, u32 *positions, i64 n) {
     __shared__ u32 others[copy_threads];
     const i64 j = first_index();
     const u32 own = j < n ? rows[j] : 0;
@@ -65,7 +65,7 @@ __global__ void __launch_bounds__(copy_threads) sort_by_rank(const u32 *rows, u3
 // ---- many rows: by digits of 8 bits, the lowest first, each pass keeping the order of equal ones ---------------------------------------------------
 
 // counts[digit][block]
-__global__ void __launch_bounds__(copy_threads) count_digits(const u32 *rows, u32 *counts, i64 shift, i64 n) {
+__global__ void CYMX_BOUNDS(copy_threads) count_digits(const u32 *rows, u32 *counts, i64 shift, i64 n) {
     __shared__ u32 own[n_digits];
     own[threadIdx.x] = 0;
     __syncthreads();
@@ -80,7 +80,7 @@ __global__ void __launch_bounds__(copy_threads) count_digits(const u32 *rows, u3
 }
 
 // counts become how many come before: one block.
-__global__ void __launch_bounds__(copy_threads) sum_before(u32 *counts, i64 n) {
+__global__ void CYMX_BOUNDS(copy_threads) sum_before(u32 *counts, i64 n) {
     __shared__ u32 totals[copy_threads];
     const i64 share = (n + copy_threads - 1) / copy_threads, begin = threadIdx.x * share, end = n < begin + share ? n : begin + share;
     u32 total = 0;
@@ -103,7 +103,7 @@ __global__ void __launch_bounds__(copy_threads) sum_before(u32 *counts, i64 n) {
 }
 
 // positions_in may be null: they are 0, 1, 2, ...
-__global__ void __launch_bounds__(copy_threads)
+__global__ void CYMX_BOUNDS(copy_threads)
     move_digits(const u32 *rows, const u32 *positions_in, const u32 *before, u32 *sorted, u32 *positions, i64 shift, i64 n) {
     __shared__ u32 next[n_digits], counted[n_warps * n_digits];
     const u32 warp = threadIdx.x / 32, lane = threadIdx.x % 32;
@@ -159,7 +159,7 @@ template <class T, int vector> __device__ __forceinline__ void store_sum(T *to, 
 
 // heads, tails: [tile][outer * inner].   blockIdx.x: the tile, blockIdx.y: which packs of (outer, inner).
 template <class T, int vector>
-__global__ void __launch_bounds__(copy_threads)
+__global__ void CYMX_BOUNDS(copy_threads)
     add_tiles(const T *__restrict__ dy, const u32 *__restrict__ sorted, const u32 *__restrict__ positions, T *dx, typename Summed<T>::type *heads,
               typename Summed<T>::type *tails, i64 n, i64 tile, i64 length, i64 outer, i64 inner) {
     using Sum = Pack<typename Summed<T>::type, vector>;
@@ -169,35 +169,39 @@ __global__ void __launch_bounds__(copy_threads)
     if (column >= outer * inner) {
         return;
     }
-    const i64 o = column / inner, c = column % inner, begin = blockIdx.x * tile, end = n < begin + tile ? n : begin + tile;
+    const i64 o = column / inner, c = column % inner, begin = blockIdx.x * tile, partial = blockIdx.x * outer * inner + column;
+    const int size = (int)(n - begin < tile ? n - begin : tile), known = size + (begin + size < n); // the entry behind the tile is known, too
+    const u32 *__restrict__ names = sorted + begin, *__restrict__ places = positions + begin;
+    const T *__restrict__ from = dy + o * n * inner + c;
+    T *to = dx + o * length * inner + c;
     bool began_before = runs_on(sorted, begin, n);
     Sum sum = {};
-    for (i64 e = begin; e < end; e += ahead) {
+    for (int e = 0; e < size; e += ahead) {
         Pack<T, vector> packs[ahead];
-        u32 rows[ahead];
+        u32 rows[ahead + 1];
 #pragma unroll
         for (int u = 0; u < ahead; ++u) {
-            const i64 at = e + u < end ? e + u : e;
-            rows[u] = sorted[at];
-            packs[u] = read_pack<T, vector>(dy + (o * n + positions[at]) * inner + c, aligned);
+            rows[u] = names[e + u < known ? e + u : e];
+            packs[u] = read_pack<T, vector>(from + places[e + u < size ? e + u : e] * inner, aligned);
         }
+        rows[ahead] = names[e + ahead < known ? e + ahead : e];
 #pragma unroll
         for (int u = 0; u < ahead; ++u) {
-            if (e + u >= end) {
+            if (e + u >= size) {
                 break;
             }
 #pragma unroll
             for (int k = 0; k < vector; ++k) {
                 sum.v[k] += to_sum(packs[u].v[k]);
             }
-            const bool goes_on = runs_on(sorted, e + u + 1, n);
-            if (goes_on && e + u + 1 < end) {
+            const bool goes_on = e + u + 1 < known && rows[u] == rows[u + 1];
+            if (goes_on && e + u + 1 < size) {
                 continue;
             }
             if (began_before || goes_on) {
-                write_pack((began_before ? heads : tails) + blockIdx.x * outer * inner + column, sum, true);
+                write_pack((began_before ? heads : tails) + partial, sum, true);
             } else if (rows[u] < length) {
-                store_sum<T, vector>(dx + (o * length + rows[u]) * inner + c, sum, aligned);
+                store_sum<T, vector>(to + rows[u] * inner, sum, aligned);
             }
             began_before = false;
             sum = {};
@@ -207,8 +211,8 @@ __global__ void __launch_bounds__(copy_threads)
 
 // Finishes the row that begins in tile blockIdx.x and reaches over its end, if there is one.
 template <class T, int vector>
-__global__ void __launch_bounds__(copy_threads) join_tiles(const u32 *sorted, T *dx, const typename Summed<T>::type *heads,
-                                                           const typename Summed<T>::type *tails, i64 n, i64 tile, i64 length, i64 outer, i64 inner) {
+__global__ void CYMX_BOUNDS(copy_threads) join_tiles(const u32 *sorted, T *dx, const typename Summed<T>::type *heads,
+                                                     const typename Summed<T>::type *tails, i64 n, i64 tile, i64 length, i64 outer, i64 inner) {
     using Sum = Pack<typename Summed<T>::type, vector>;
     const i64 column = ((i64)blockIdx.y * blockDim.x + threadIdx.x) * vector, begin = blockIdx.x * tile, end = begin + tile;
     if (column >= outer * inner || !runs_on(sorted, end, n)) {

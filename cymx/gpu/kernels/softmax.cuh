@@ -32,7 +32,7 @@ template <class T, bool LOG, class A> __device__ __forceinline__ T softmax_of(A 
 
 // Rows of n <= blockDim.x * CHUNKS * Vector<T>::size elements; x is the thread in its row, y the row in the block.  WARPS: of one row.
 template <class T, bool LOG, int CHUNKS, int WARPS>
-__global__ void __launch_bounds__(WARPS == 1 ? 128 : WARPS * 32) softmax_rows(const T *x, T *y, i64 n_rows, i64 n) {
+__global__ void CYMX_BOUNDS(WARPS == 1 ? 128 : WARPS * 32) softmax_rows(const T *x, T *y, i64 n_rows, i64 n) {
     using A = wide_t<T>;
     constexpr int V = Vector<T>::size;
     const bool whole = is_aligned(x, n) && is_aligned(y, n);
@@ -78,7 +78,7 @@ __global__ void __launch_bounds__(WARPS == 1 ? 128 : WARPS * 32) softmax_rows(co
 }
 
 // Rows of any length, a block of WARPS warps each.
-template <class T, bool LOG, int WARPS> __global__ void __launch_bounds__(WARPS * 32) softmax_long_rows(const T *x, T *y, i64 n_rows, i64 n) {
+template <class T, bool LOG, int WARPS> __global__ void CYMX_BOUNDS(WARPS * 32) softmax_long_rows(const T *x, T *y, i64 n_rows, i64 n) {
     using A = wide_t<T>;
     constexpr int V = Vector<T>::size;
     const bool whole = is_aligned(x, n) && is_aligned(y, n);
@@ -113,7 +113,7 @@ template <class T, bool LOG, int WARPS> __global__ void __launch_bounds__(WARPS 
 }
 
 // Columns of (A, n, B): blocks of 32 columns x ROWS slices of the axis.
-template <class T, bool LOG, int ROWS> __global__ void __launch_bounds__(32 * ROWS) softmax_columns(const T *x, T *y, i64 before, i64 n, i64 after) {
+template <class T, bool LOG, int ROWS> __global__ void CYMX_BOUNDS(32 * ROWS) softmax_columns(const T *x, T *y, i64 before, i64 n, i64 after) {
     using A = wide_t<T>;
     __shared__ A tops[ROWS][32], sums[ROWS][32];
     const i64 n_tiles = (after + 31) / 32;

@@ -60,8 +60,8 @@ struct Runs {
 
 // Sorts each run of elements, or of items where there are any; `size` is the power of two that holds one.
 template <class T, class I>
-__global__ void __launch_bounds__(1024) sort_tiles(const T *x, T *values, I *indices, i64 n, const typename Item<T>::type *items,
-                                                   typename Item<T>::type *kept, i64 out_step, i64 n_rows, Runs runs, i64 size, i64 ascending) {
+__global__ void CYMX_BOUNDS(1024) sort_tiles(const T *x, T *values, I *indices, i64 n, const typename Item<T>::type *items,
+                                             typename Item<T>::type *kept, i64 out_step, i64 n_rows, Runs runs, i64 size, i64 ascending) {
     using E = typename Item<T>::type;
     CYMX_DYNAMIC_SHARED(E, tile);
     const Sorted<T, I> out = {x, values, indices, kept, n};
@@ -116,8 +116,8 @@ template <class I> __device__ __forceinline__ i64 from_first(const I *a, i64 n_a
 // Merges runs two by two: runs.run and runs.keep are the lengths before and after.  A block makes `tile` items at a time in shared memory: where
 // its items start and end in both runs is searched for, then each item's place is its own number plus that of its elders in the other run.
 template <class T, class I>
-__global__ void __launch_bounds__(256) merge_runs(const T *x, T *values, I *indices, i64 n, const typename Item<T>::type *items,
-                                                  typename Item<T>::type *kept, i64 out_step, i64 n_rows, Runs runs, i64 tile) {
+__global__ void CYMX_BOUNDS(256) merge_runs(const T *x, T *values, I *indices, i64 n, const typename Item<T>::type *items,
+                                            typename Item<T>::type *kept, i64 out_step, i64 n_rows, Runs runs, i64 tile) {
     using E = typename Item<T>::type;
     CYMX_DYNAMIC_SHARED(E, shared);
     __shared__ i64 cut[2];
