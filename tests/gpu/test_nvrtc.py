@@ -81,6 +81,19 @@ def test_newer_architectures_get_text():
     assert f".target sm_{newest}".encode() in image.code and image.registers is None
 
 
+def test_16_bit_floats_are_converted_by_instructions():
+    twice = "template <class T> __global__ void twice(T *x) { *x = from_float<T>(2 * to_float(*x)); }"
+    kernels = [
+        Kernel(f'#include "half.h"\nnamespace cymx {{ {twice} }}', f"cymx::twice<cymx::{t}>")
+        for t in ("float16", "bfloat16")
+    ]
+    newest = compiler.toolchain().archs()[-1]
+    half, brain = (compiler.build(kernel, newest + 1).code for kernel in kernels)  # a text
+    assert b"cvt.f32.f16" in half and b"cvt.rn.f16.f32" in half and b"cvt.rn.bf16.f32" in brain
+    # By integers where there is no instruction.
+    assert all(compiler.build(kernel, arch).code.startswith(b"\x7fELF") for kernel in kernels for arch in ARCHS)
+
+
 def test_older_architectures_are_refused():
     with pytest.raises(MXNetError, match="starts at sm_75, the GPU is sm_70: install cymx.cuda12"):
         compiler.build(Kernel(SOURCE, "cymx::add<float>"), 70)

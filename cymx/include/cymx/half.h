@@ -1,6 +1,8 @@
 // float16 and bfloat16: storage types whose only arithmetic is conversion to and from float32, rounding to nearest even.
 //
-// Branch-free integer code that g++ vectorizes on every instruction set; NVRTC needs no CUDA header for it.  Read by: csrc/kernels, gpu kernels.
+// On a CPU branch-free integer code, which g++ vectorizes on every instruction set; on a GPU the instructions for it, where the architecture has
+// them.  Both give the same bits for all numbers and infinities, denormals among them.  A NaN stays one: on a CPU its sign, and in bfloat16 the high
+// bits of its payload, are kept; the instructions that round make 0x7fff of it.  Read by: csrc/kernels, gpu kernels.
 #pragma once
 #include "prelude.h"
 
@@ -15,6 +17,21 @@ struct bfloat16 {
 
 CYMX_FN float to_float(bfloat16 h) { return float_of((u32)h.bits << 16); }
 
+template <class T> CYMX_FN T from_float(float x); // float16 or bfloat16
+
+#ifdef __CUDACC_RTC__
+CYMX_FN float to_float(float16 h) {
+    float x;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(h.bits));
+    return x;
+}
+
+template <> CYMX_FN float16 from_float<float16>(float x) {
+    float16 h;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h.bits) : "f"(x));
+    return h;
+}
+#else
 CYMX_FN float to_float(float16 h) {
     u32 sign = (u32)(h.bits & 0x8000) << 16, magnitude = h.bits & 0x7fff;
     u32 normal = (magnitude << 13) + 0x38000000u, special = (magnitude << 13) | 0x7f800000u;
@@ -22,14 +39,6 @@ CYMX_FN float to_float(float16 h) {
     u32 r = magnitude < 0x400 ? denormal : normal;
     r = magnitude >= 0x7c00 ? special : r;
     return float_of(r | sign);
-}
-
-template <class T> CYMX_FN T from_float(float x); // float16 or bfloat16
-
-template <> CYMX_FN bfloat16 from_float<bfloat16>(float x) {
-    u32 u = bits_of(x), rounded = u + 0x7fffu + ((u >> 16) & 1);
-    u32 r = (u & 0x7fffffffu) > 0x7f800000u ? u | 0x400000u : rounded;
-    return bfloat16{(u16)(r >> 16)};
 }
 
 template <> CYMX_FN float16 from_float<float16>(float x) {
@@ -41,5 +50,20 @@ template <> CYMX_FN float16 from_float<float16>(float x) {
     r = magnitude > 0x7f800000u ? 0x7e00u : r;
     return float16{(u16)(r | sign)};
 }
+#endif
+
+#if defined __CUDACC_RTC__ && __CUDA_ARCH__ >= 800
+template <> CYMX_FN bfloat16 from_float<bfloat16>(float x) {
+    bfloat16 h;
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(h.bits) : "f"(x));
+    return h;
+}
+#else
+template <> CYMX_FN bfloat16 from_float<bfloat16>(float x) {
+    u32 u = bits_of(x), rounded = u + 0x7fffu + ((u >> 16) & 1);
+    u32 r = (u & 0x7fffffffu) > 0x7f800000u ? u | 0x400000u : rounded;
+    return bfloat16{(u16)(r >> 16)};
+}
+#endif
 
 } // namespace cymx
