@@ -4,7 +4,7 @@ It also decides which steps of a captured graph run side by side.  Called by: co
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from math import prod
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from .. import config
 from ..base import ITEM_BYTES
 from . import compiler, driver, library, recipes  # noqa: F401  (recipes register themselves)
 from ._plan import Plan  # type: ignore[import-not-found]
+from .nvrtc import Nvrtc
 from .recipe import Call, Device, Kernel, Launch, Scratch, Tensor, Work, find
 
 # Streams of one capture: more branches than this share them.
@@ -92,13 +93,35 @@ class Backend:
 
 
 def load(device_id: int, arch: int, kernels: Iterable[Kernel]) -> dict[Kernel, int]:
-    """Return the function of each kernel on a device, compiling and loading those that are new."""
+    """Return the function of each kernel on a device, compiling and loading those that are new.
+
+    Raises NotBuiltError where NVRTC does not fit the driver or the device, before anything is compiled.
+    """
     wanted = list(dict.fromkeys(kernels))
     new = [k for k in wanted if (device_id, k) not in _functions]
+    if new:
+        toolchain: Any = compiler.toolchain()
+        _check(device_id, arch, toolchain)
     for kernel, image in zip(new, compiler.build_all(new, arch)):
-        module = driver.load(device_id, image.code)
-        _functions[device_id, kernel] = driver.function(module, image.symbol)
+        _functions[device_id, kernel] = _function(device_id, arch, kernel, image)
     return {k: _functions[device_id, k] for k in wanted}
+
+
+@cache
+def _check(device_id: int, arch: int, toolchain: Any) -> None:
+    """Check once a device that what the toolchain makes will load there, as far as that is known before."""
+    if isinstance(toolchain, Nvrtc):
+        driver.check_compiler(toolchain.version, toolchain.archs(), arch)
+
+
+def _function(device_id: int, arch: int, kernel: Kernel, image: compiler.Image) -> int:
+    """Return a kernel's function from its image, or from a new one where the device refuses that."""
+    try:
+        module = driver.load(device_id, image.code)
+    except driver.RefusedImage:
+        image = compiler.rebuild(kernel, arch)
+        module = driver.load(device_id, image.code)
+    return driver.function(module, image.symbol)
 
 
 def schedule(rows: Sequence[tuple], arena: int, n_forward: int) -> list[Place]:
