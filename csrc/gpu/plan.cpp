@@ -1,6 +1,7 @@
 // Queues a GPU plan's launches, or captures and replays them.  See plan.h.  Called by: cymx/gpu/_plan.pyx.
 #include "gpu/plan.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <string>
@@ -26,7 +27,7 @@ struct Launch {
     Kind kind;
     void *function;
     uint32_t dims[6], shared_bytes;
-    std::vector<uint64_t> block; // the arguments, each at a multiple of 16 bytes
+    std::vector<uint64_t> block; // the arguments, each at a multiple of 16 bytes; of a call: its addresses
     std::vector<void *> arguments;
     std::vector<Patch> patches; // of a fill: its target; of a call: its operands, then its workspace
     int64_t fill_bytes;
@@ -50,11 +51,10 @@ struct Part {
 
 uint64_t address(const Patch &patch, const uint64_t *slots) { return slots[patch.slot] + patch.offset; }
 
-int queue_call(const Launch &launch, void *stream, const uint64_t *slots) {
-    std::vector<uint64_t> addresses;
-    for (const Patch &patch : launch.patches) addresses.push_back(address(patch, slots));
-    addresses.back() = (addresses.back() + workspace_alignment - 1) / workspace_alignment * workspace_alignment;
-    return launch.call.run(launch.call.self, addresses.data(), stream);
+int queue_call(Launch &launch, void *stream, const uint64_t *slots) {
+    std::transform(launch.patches.begin(), launch.patches.end(), launch.block.begin(), [&](const Patch &patch) { return address(patch, slots); });
+    launch.block.back() = (launch.block.back() + workspace_alignment - 1) / workspace_alignment * workspace_alignment;
+    return launch.call.run(launch.call.self, launch.block.data(), stream);
 }
 
 int queue_kernel(Launch &launch, const cymx_driver *driver, void *stream, const uint64_t *slots) {
@@ -112,12 +112,14 @@ struct cymx_gpu_plan {
     std::vector<Step> steps;
     Part parts[n_parts] = {};
 
-    int run(const cymx_driver *driver, void *stream, int32_t start, int32_t stop, const uint64_t *slots, const char **label) {
+    int run(const cymx_driver *driver, void *stream, int32_t start, int32_t stop, const uint64_t *slots, bool waits, const char **label) {
         for (int32_t i = start; i < stop; ++i) {
             *label = steps[i].label.c_str();
             for (Launch &launch : steps[i].launches) {
                 if (const int code = queue(launch, driver, stream, slots)) return code;
             }
+            if (!waits) continue;
+            if (const int code = driver->cuStreamSynchronize(stream)) return code;
         }
         return 0;
     }
@@ -231,25 +233,26 @@ extern "C" void cymx_gpu_plan_fill(cymx_gpu_plan *plan, int32_t slot, int64_t of
 extern "C" void cymx_gpu_plan_call(cymx_gpu_plan *plan, cymx_gpu_call call, const cymx_gpu_arg *args, int32_t n_args) {
     Launch launch{Kind::call, nullptr, {}, 0, {}, {}, {}, 0, 0, call};
     for (int32_t i = 0; i < n_args; ++i) launch.patches.push_back(Patch{0, args[i].slot, args[i].offset});
+    launch.block.resize(n_args);
     plan->steps.back().launches.push_back(std::move(launch));
 }
 
 extern "C" int cymx_gpu_plan_run(cymx_gpu_plan *plan, const cymx_driver *driver, void *stream, int32_t which, int32_t start, int32_t stop,
-                                 const uint64_t *slots, const char **label) {
+                                 const uint64_t *slots, int waits, const char **label) {
     Part &part = plan->parts[which];
     *label = "";
-    if (!plan->replays || part.refused) return plan->run(driver, stream, start, stop, slots, label);
-    const std::vector<uint64_t> here(slots, slots + plan->n_slots);
-    if (part.slots != here) { // the first run here loads kernels and makes workspaces; the next one may be captured
+    if (!plan->replays || part.refused || waits) return plan->run(driver, stream, start, stop, slots, waits, label);
+    const bool again = std::equal(slots, slots + plan->n_slots, part.slots.begin(), part.slots.end());
+    if (!again) { // the first run here loads kernels and makes workspaces; the next one may be captured
         if (part.graph) driver->cuGraphExecDestroy(part.graph);
         part.graph = nullptr;
-        part.slots = here;
-        return plan->run(driver, stream, start, stop, slots, label);
+        part.slots.assign(slots, slots + plan->n_slots);
+        return plan->run(driver, stream, start, stop, slots, false, label);
     }
     if (!part.graph && plan->capture(driver, start, stop, slots, &part.graph)) {
         part.refused = true;
         part.graph = nullptr;
-        return plan->run(driver, stream, start, stop, slots, label);
+        return plan->run(driver, stream, start, stop, slots, false, label);
     }
     *label = "graph";
     return driver->cuGraphLaunch(part.graph, stream);

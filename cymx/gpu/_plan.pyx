@@ -57,7 +57,7 @@ cdef extern from "gpu/plan.h" nogil:
     void cymx_gpu_plan_fill(cymx_gpu_plan *plan, int32_t slot, int64_t offset, int64_t nbytes, int32_t value)
     int cymx_gpu_plan_run(
         cymx_gpu_plan *plan, const cymx_driver *driver, void *stream, int32_t part, int32_t start, int32_t stop,
-        const uint64_t *slots, const char **label)
+        const uint64_t *slots, int waits, const char **label)
     int cymx_gpu_plan_captured(const cymx_gpu_plan *plan, int32_t part)
 
 
@@ -88,9 +88,7 @@ cdef int run_plan(void *arg, cymx_error *err) noexcept nogil:
             2 * sizeof(uint64_t) * task.n_states, err)
     if code == 0:
         result = cymx_gpu_plan_run(
-            task.plan, gpu_driver(), stream, task.part, task.start, task.stop, task.slots, &label)
-        if result == 0 and naive():
-            result = gpu_driver().cuStreamSynchronize(stream)
+            task.plan, gpu_driver(), stream, task.part, task.start, task.stop, task.slots, naive(), &label)
         if result < 0:
             code = err.code = CYMX_FAILED
             snprintf(err.message, sizeof(err.message), "%s: NVIDIA's library failed with status %d", label, -result)

@@ -1,20 +1,16 @@
 """Arrays on a GPU: copies, the order of streams, memory and its reuse, errors, fork and exit.  No kernel runs here."""
 
-import subprocess
-import sys
-import textwrap
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
+from gpu.driver import run
 
 import cymx as mx
 from cymx import _engine
 from cymx.base import MXNetError
 
 MIB = 1 << 20
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -264,24 +260,6 @@ def test_a_failing_download_is_raised_where_it_is_asked_for(gpu, driver):
     with pytest.raises(MXNetError, match=r"gpu\(0\): a download: CUDA_ERROR_INVALID_VALUE"):
         array.asnumpy()
     assert np.array_equal(array.asnumpy(), numbers(10))
-
-
-def run(script):
-    """Run a script on the emulated driver in a process of its own; return what it printed."""
-    start = """
-        import os, sys
-        sys.path.insert(0, "tests")
-        from gpu import driver
-        driver.install()
-        import numpy as np
-        import cymx as mx
-        from cymx.base import MXNetError
-    """
-    command = [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c"]
-    code = textwrap.dedent(start) + textwrap.dedent(script)
-    done = subprocess.run([*command, code], cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_a_lost_device_says_so_from_then_on(driver):

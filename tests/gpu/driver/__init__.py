@@ -6,7 +6,10 @@ emulator's toolchain, which `install` gives to the kernel compiler.
 
 import ctypes
 import functools
+import os
+import subprocess
 import sys
+import textwrap
 
 from gpu import emulator
 
@@ -63,3 +66,24 @@ def calls(function: str) -> int:
 def live_bytes(device: int = 0) -> int:
     """Return the bytes that live in a device's memory."""
     return library().emulated_live_bytes(device)
+
+
+START = """
+import os, sys
+sys.path.insert(0, "tests")
+from gpu import driver
+driver.install()
+import numpy as np
+import cymx as mx
+from cymx.base import MXNetError
+"""
+
+
+def run(script: str, **environment: str) -> str:
+    """Run a script on the emulated driver in a process of its own; return what it printed."""
+    command = [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", START + textwrap.dedent(script)]
+    environment = {**os.environ, **environment}
+    root = HERE.parents[2]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
