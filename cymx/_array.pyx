@@ -378,3 +378,22 @@ cdef class Array:
 
     def __releasebuffer__(self, Py_buffer *view):
         PyMem_Free(view.internal)
+
+
+def signature(inputs):
+    """Return where arrays lie, as (device type, device id), and the (shape, dtype) of each.
+
+    None stands for the device of arrays that lie on several.   inputs: at least one array.
+    """
+    cdef Array x
+    cdef cymx_buffer *first = NULL
+    cdef bint together = True
+    cdef list types = []
+    for item in inputs:
+        x = <Array?>item
+        if first is NULL:
+            first = x.ptr
+        elif x.ptr.device_type != first.device_type or x.ptr.device_id != first.device_id:
+            together = False
+        types.append((x.cached_shape, DTYPE_NAMES[x.t.dtype]))
+    return (first.device_type, first.device_id) if together else None, tuple(types)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from .._array import Array
+from .._array import Array, signature
 from .._eager import EagerArray
 from .._engine import Buffer
 from ..base import ArgumentError, Context, MXNetError, current_context
@@ -91,13 +91,11 @@ def invoke(
     output.
     Auxiliary inputs are changed in place.   Raises MXNetError naming the operator and the argument.
     """
-    device = _device(op, inputs, ctx)
+    device, types = _placed(op, inputs, ctx)
     train = op.uses_mode and is_training()
     place = device if device[0] == GPU else None  # all CPU contexts share their plans
-    types = tuple([(x.shape, x.dtype_name) for x in inputs])
     try:
-        # Numbers as text: 0.0 and -0.0 are equal, but do not mean the same.
-        fixed = tuple([(k, repr(v) if type(v) is float else v) for k, v in settings.items() if k not in op.varying])
+        fixed = _fixed(op, settings) if settings else ()
         key: tuple = (op, fixed, types, train, place)
         call = _calls.get(key)
     except TypeError:  # a list among the settings
@@ -128,6 +126,11 @@ def invoke(
     if out is not None:
         return out
     return outputs[0] if len(outputs) == 1 else outputs
+
+
+def _fixed(op: type[Op], settings: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Return the settings that are compiled in.  Numbers as text: 0.0 and -0.0 are equal, but do not mean the same."""
+    return tuple([(k, repr(v) if type(v) is float else v) for k, v in settings.items() if k not in op.varying])
 
 
 def _into(op, call, inputs, given, cls, device, copies) -> list[Array]:
@@ -202,7 +205,7 @@ def scalar_of(cls: Any, dtype: str, device: tuple[int, int], number: float) -> A
 
 def _update_of(op: type[Op], rows, fixed, decays) -> _Update:
     """Return the update of these arrays, with the plan of earlier ones of the same types."""
-    device = _device(op, [x for row in rows for x in row], None)
+    device, _ = _placed(op, [x for row in rows for x in row], None)
     types = tuple([tuple([Type(x.shape, x.dtype_name) for x in row]) for row in rows])
     key = (op, fixed, tuple(decays), types, device if device[0] == GPU else None)
     compiled = _update_plans.get(key)
@@ -242,16 +245,22 @@ def _listed(out: Any) -> Sequence[Array]:
     return out if isinstance(out, (list, tuple)) else (out,)
 
 
-def _device(op: type[Op], inputs: Sequence[Array], ctx: Context | None) -> tuple[int, int]:
+def _placed(
+    op: type[Op], inputs: Sequence[Array], ctx: Context | None
+) -> tuple[tuple[int, int], tuple[tuple[tuple[int, ...], str], ...]]:
+    """Return the device of a call and the types of its inputs.  Raises MXNetError where they lie on several devices."""
     if not inputs:
         context = ctx or current_context()
-        return context.device_typeid, context.device_id
-    first = (inputs[0].device_type, inputs[0].device_id)
-    for i, x in enumerate(inputs):
-        if (x.device_type, x.device_id) != first:
-            names = [repr(_context(d)) for d in (first, (x.device_type, x.device_id))]
-            raise MXNetError(f"{op.name}: input 0 is on {names[0]} and input {i} on {names[1]}, expected one context")
-    return first
+        return (context.device_typeid, context.device_id), ()
+    device, types = signature(inputs)
+    if device is None:
+        places = [(x.device_type, x.device_id) for x in inputs]
+        other = next(i for i, place in enumerate(places) if place != places[0])
+        raise MXNetError(
+            f"{op.name}: input 0 is on {_context(places[0])} and input {other} on {_context(places[other])}, "
+            "expected one context"
+        )
+    return device, types
 
 
 def _context(device: tuple[int, int]) -> Context:

@@ -13,7 +13,7 @@ from .._eager import general
 from ..base import ArgumentTypeError, numeric_types
 from ..ops import find
 from ._host import scalar_like
-from ._invoke import invoke
+from ._invoke import invoke, scalar_of
 
 
 def _truth(test: Callable[[Any, Any], Any]) -> Callable[[Any, Any], int]:
@@ -61,7 +61,10 @@ def _refuse(name: str, value: Any) -> ArgumentTypeError:
 def _lifted(name: str, number: Any, beside: Array) -> Array:
     if not isinstance(number, numeric_types):
         raise _refuse(name, number)
-    return scalar_like(beside, number)
+    if not number:  # 0.0 and -0.0 are equal
+        return scalar_like(beside, number)
+    cls: Any = type(beside)
+    return scalar_of(cls, beside.dtype_name, (beside.device_type, beside.device_id), number)
 
 
 def _function(name: str) -> Callable[[Any, Any], Any]:
