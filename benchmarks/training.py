@@ -9,17 +9,24 @@ from .workload import Job
 RATE, MOMENTUM = 0.01, 0.9
 
 
-def _changes(probabilities, before, after):
-    """Return what peers must agree on: outputs, the size of each weight's change, and one weight's change itself."""
-    moved = {name: after[name] - before[name] for name in sorted(before)}
-    sizes = np.array([np.linalg.norm(x.astype("float64")) for x in moved.values()])
+def _changes(probabilities, x, after, coarse):
+    """Return what peers must agree on: outputs, the size of each weight's change, and one weight's change itself.
+
+    coarse: the mean loss and the sizes alone, which low precision leaves standing.
+    """
+    moved = {name: after[name] - x["params"][name] for name in sorted(x["params"])}
+    sizes = np.array([np.linalg.norm(change.astype("float64")) for change in moved.values()])
+    if coarse:
+        chosen = probabilities[np.arange(len(probabilities)), x["label"].astype("int64")]
+        return [-np.log(chosen.astype("float64")).mean(keepdims=True), sizes]
     return [probabilities, sizes, moved[min(moved)]]
 
 
-def with_module(mx, symbol, x, context=None):
+def with_module(mx, symbol, x, context=None, coarse=False):
     """Return the Job of a Module.
 
-    x: `data` and `label`, `params` and `aux` by name.   context: where, by default mx.cpu().
+    x: `data` and `label`, `params` and `aux` by name.   context: where, by default mx.cpu().   coarse: compare
+    less, as low precision needs.
     """
     context = context or mx.cpu()
     data_shape, label_shape = [("data", x["data"].shape)], [("softmax_label", x["label"].shape)]
@@ -42,17 +49,17 @@ def with_module(mx, symbol, x, context=None):
     def result():
         loop(1)
         after = {name: value.asnumpy() for name, value in module.get_params()[0].items()}
-        return _changes(module.get_outputs()[0].asnumpy(), x["params"], after)
+        return _changes(module.get_outputs()[0].asnumpy(), x, after, coarse)
 
     return Job(loop, result)
 
 
-def with_torch(torch, forward, x, tensor=None, wait=lambda: None, **optimizer_settings):
+def with_torch(torch, forward, x, tensor=None, wait=lambda: None, coarse=False, **optimizer_settings):
     """Return the Job of PyTorch.
 
     forward: (tensors by name, data) -> logits (N, classes).   x: as in with_module; labels (N,), or (batch, steps)
     for outputs with time first.   tensor: array -> tensor where the step runs, by default torch.tensor.   wait: for
-    what is under way there.
+    what is under way there.   coarse: as in with_module.
     """
     tensor = tensor or torch.tensor
     weights = {name: tensor(value).requires_grad_() for name, value in x["params"].items()}
@@ -75,6 +82,6 @@ def with_torch(torch, forward, x, tensor=None, wait=lambda: None, **optimizer_se
     def result():
         values = lambda value: value.detach().float().cpu().numpy()
         probabilities = values(torch.softmax(step().float(), 1))
-        return _changes(probabilities, x["params"], {name: values(value) for name, value in weights.items()})
+        return _changes(probabilities, x, {name: values(value) for name, value in weights.items()}, coarse)
 
     return Job(loop, result)

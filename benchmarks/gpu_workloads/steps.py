@@ -11,13 +11,14 @@ from ..workloads import lenet_step, mlp_step
 from .devices import Mx, Torch
 
 BATCH = 128
-# How far apart one step may leave two libraries: all layers' roundings add up.
-TOLERANCES = {"tf32": 2e-2, "bf16": 1e-1}
+# How far apart one step may leave two libraries, in loss and sizes of the weights' changes: all layers' roundings add
+# up.  PyTorch's bf16 is a tenth from its own float32 in a ResNet-50, and single outputs a third.
+TOLERANCES = {"tf32": 2e-2, "bf16": 2e-1}
 
 
 def make_resnet(tiny):
     network = nets.resnet(18, 10, 4) if tiny else nets.resnet(50)
-    shape = (2, 3, 32, 32) if tiny else (BATCH, 3, 224, 224)
+    shape = (8, 3, 64, 64) if tiny else (BATCH, 3, 224, 224)
     params, aux = nets.weights_of(network, shape)
     label = np.random.default_rng(5).integers(0, 10 if tiny else 1000, shape[0]).astype("float32")
     return {"network": network, "data": uniform(*shape), "label": label, "params": params, "aux": aux}
@@ -33,7 +34,7 @@ def with_mx(network, precision):
             )
         else:
             logits = build(nets.Symbols(mx), data)
-        return training.with_module(mx, mx.sym.SoftmaxOutput(logits, name="softmax"), x, gpu.context)
+        return training.with_module(mx, mx.sym.SoftmaxOutput(logits, name="softmax"), x, gpu.context, coarse=True)
 
     return job
 
@@ -51,7 +52,7 @@ def with_torch(network, precision, compiled):
                 return build(nets.Eager(torch, tensors, True), data)
 
         forward = torch.compile(forward) if compiled else forward
-        return training.with_torch(torch, forward, x, tensor, gpu.wait, fused=True)
+        return training.with_torch(torch, forward, x, tensor, gpu.wait, coarse=True, fused=True)
 
     return job
 
