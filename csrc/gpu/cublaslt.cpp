@@ -68,7 +68,7 @@ int describe(Gemm &gemm, const cymx_gemm_settings &s) {
     if (const int code = library->cublasLtMatmulDescSetAttribute(gemm.description, DESC_TRANSA, &first, sizeof first)) return code;
     if (const int code = library->cublasLtMatmulDescSetAttribute(gemm.description, DESC_TRANSB, &second, sizeof second)) return code;
     const bool ta = s.transpose_a, tb = s.transpose_b;
-    if (const int code = make_layout(library, type, ta ? s.k : s.m, ta ? s.m : s.k, s.batch, true, &gemm.a)) return code;
+    if (const int code = make_layout(library, type, ta ? s.k : s.m, ta ? s.m : s.k, s.batch, s.batched_a, &gemm.a)) return code;
     if (const int code = make_layout(library, type, tb ? s.n : s.k, tb ? s.k : s.n, s.batch, s.batched_b, &gemm.b)) return code;
     return make_layout(library, type, s.m, s.n, s.batch, true, &gemm.d);
 }

@@ -67,8 +67,7 @@ class Backend:
                 launches.append(ReadyCall(made, (*launch.args, Scratch(work.scratch_bytes))))
                 scratch_bytes = max(scratch_bytes, work.scratch_bytes + WORKSPACE_ALIGNMENT + made.workspace_bytes)
             elif isinstance(launch, Call):
-                launches += launch.otherwise.launches
-                scratch_bytes = max(scratch_bytes, launch.otherwise.scratch_bytes)
+                launches += launch.otherwise.launches  # their scratch is in the work's
             else:
                 launches.append(launch)
         return Work(tuple(launches), scratch_bytes)

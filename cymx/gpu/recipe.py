@@ -103,7 +103,8 @@ class Call:
     """A library's function: 'cublaslt' multiplies matrices, 'cudnn' convolves.
 
     args: the addresses of operands in the order of csrc/gpu/library.h; the workspace is seen to.   settings: the
-    fields that it lists.   otherwise: what is done where the library has nothing for these settings.
+    fields that it lists.   otherwise: what is done where the library has nothing for these settings, in the scratch of
+    the work that this call stands in.
     """
 
     library: str

@@ -8,6 +8,7 @@ import struct
 from typing import Any, NamedTuple
 
 from ..recipe import In, Launch, Out, Scratch, Work, recipe
+from .calls import by_cudnn
 from .common import CPP, FLOATING, WIDE, count, kernel, numbers, one_dtype, refuse, rounded, spread, wide_bytes
 from .matmul import sum_parts, tiling
 
@@ -127,19 +128,24 @@ def _product(name, operands, g, sizes, dtype, device, phases=1, extra=(), finish
     return Work(made, rounded(cut.n_parts * n * wide_bytes(dtype)))
 
 
-@recipe("conv_fwd")
-def conv_fwd(row, ins, outs, params, device):
+@recipe("conv_fwd", "conv_bwd_data", "conv_bwd_weight")
+def conv(row, ins, outs, params, device):
+    """Return the launches of a convolution or of one of its gradients."""
+    s, dtype = settings(params), one_dtype(row, (*ins, outs[0]), FLOATING)
+    plain = {"conv_fwd": _forward, "conv_bwd_data": _backward_data, "conv_bwd_weight": _backward_weight}[row]
+    work = plain(row, ins, outs, s, dtype, device)
+    return by_cudnn(work, row, ins, outs, s, dtype, device) if count(outs[0].shape) else Work()
+
+
+def _forward(row, ins, outs, s, dtype, device):
     """Return the launches of a convolution, with its bias, residual and relu."""
-    s, y = settings(params), outs[0]
+    y = outs[0]
     has_bias = len(ins) == 3 + s.has_residual
-    dtype = one_dtype(row, (*ins, y), FLOATING)
     g = geometry(row, s, ins[0], ins[1], y)
     refuse(
         (has_bias and ins[2].shape != (g.groups * g.o,)) or (s.has_residual and count(ins[-1].shape) != count(y.shape)),
         f"{row}: bias or residual do not fit the output {y.shape}",
     )
-    if count(y.shape) == 0:
-        return Work()
     finish = (In(2) if has_bias else 0, In(len(ins) - 1) if s.has_residual else 0, int(s.relu))
     operands = (In(0), In(1), Out(0))
     if is_direct(g):
@@ -150,13 +156,9 @@ def conv_fwd(row, ins, outs, params, device):
     return _product("conv_forward", operands, g, sizes, dtype, device, extra=finish, finish=(*finish, *channel))
 
 
-@recipe("conv_bwd_data")
-def conv_bwd_data(row, ins, outs, params, device):
+def _backward_data(row, ins, outs, s, dtype, device):
     """Return the launches of the image's gradient: for each phase of the strides, a product of its own."""
-    dtype = one_dtype(row, (*ins, outs[0]), FLOATING)
-    g = geometry(row, settings(params), outs[0], ins[1], ins[0])
-    if count(outs[0].shape) == 0:
-        return Work()
+    g = geometry(row, s, outs[0], ins[1], ins[0])
     operands = (In(0), In(1), Out(0))
     if is_direct(g):
         k = kernel("conv_direct.cuh", "conv_direct_backward_data", CPP[dtype])
@@ -167,14 +169,10 @@ def conv_bwd_data(row, ins, outs, params, device):
     return _product("conv_backward_data", operands, g, sizes, dtype, device, count(g.stride))
 
 
-@recipe("conv_bwd_weight")
-def conv_bwd_weight(row, ins, outs, params, device):
+def _backward_weight(row, ins, outs, s, dtype, device):
     """Return the launches of the weight's gradient, summed over images and positions in parts."""
-    dtype = one_dtype(row, (*ins, outs[0]), FLOATING)
-    g = geometry(row, settings(params), ins[1], outs[0], ins[0])
+    g = geometry(row, s, ins[1], outs[0], ins[0])
     n = count(outs[0].shape)
-    if n == 0:
-        return Work()
     operands = (In(0), In(1), Out(0))
     if is_direct(g):
         k = kernel("conv_direct.cuh", "conv_direct_backward_weight", CPP[dtype])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..recipe import Device, In, Launch, Out, Scratch, Work, ceil_div, recipe
+from .calls import by_cublaslt
 from .common import CPP, WIDE, count, kernel, numbers, one_dtype, refuse, rounded, spread, wide_bytes
 
 DEPTH = 16  # gemm.cuh's gemm_depth
@@ -74,10 +75,11 @@ def product(
     kern = kernel("matmul.cuh", "matmul", CPP[dtype], made, cut.tile, cut.each, *map(bool, transposes))
     target = c if whole else Scratch(scratch)
     launches = [Launch(kern, (cut.n_blocks, 1, 1), (cut.threads, 1, 1), (a, b, target, shape))]
-    if whole:
-        return Work(tuple(launches))
-    launches.append(sum_parts(target, c, batch * m * n, cut.n_parts, dtype, device))
-    return Work(tuple(launches), rounded(cut.n_parts * batch * m * n * wide_bytes(dtype)))
+    scratch_bytes = 0
+    if not whole:
+        launches.append(sum_parts(target, c, batch * m * n, cut.n_parts, dtype, device))
+        scratch_bytes = rounded(cut.n_parts * batch * m * n * wide_bytes(dtype))
+    return by_cublaslt(Work(tuple(launches), scratch_bytes), operands, sizes, transposes, dtype, device)
 
 
 def sum_parts(

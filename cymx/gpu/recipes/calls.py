@@ -1,0 +1,53 @@
+"""What NVIDIA's libraries take over from the plain kernels, where they are here: cuBLASLt products, cuDNN convolutions.
+
+Each function wraps work of plain kernels, which stays as the way out.  Called by: recipes/matmul.py, recipes/conv.py.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...base import DTYPE_FLAGS
+from ..recipe import Call, Device, In, Out, Tensor, Work
+from .common import FLOATING, count
+
+
+def by_cublaslt(
+    plain: Work,
+    operands: tuple[Any, Any, Any],
+    sizes: tuple[int, int, int, int, int, int],
+    transposes: tuple[bool, bool],
+    dtype: str,
+    device: Device,
+) -> Work:
+    """Return a product as cuBLASLt's; arguments as matmul.product takes them."""
+    batch, a_batch, b_batch, m, n, k = sizes
+    if dtype not in FLOATING or k == 0 or "cublaslt" not in device.libraries:
+        return plain
+    settings = (DTYPE_FLAGS[dtype], batch, m, n, k, *map(int, transposes), a_batch > 1, b_batch > 1, device.tf32)
+    return Work((Call("cublaslt", operands, tuple(map(int, settings)), plain),), plain.scratch_bytes)
+
+
+def by_cudnn(
+    plain: Work, row: str, ins: Sequence[Tensor], outs: Sequence[Tensor], s: Any, dtype: str, device: Device
+) -> Work:
+    """Return a convolution as cuDNN's.
+
+    row: conv_fwd, conv_bwd_data or conv_bwd_weight.   s: conv.Settings.   Paddings that differ, channels last, and a
+    residual or relu without a bias stay with the plain kernels.
+    """
+    has_bias = row == "conv_fwd" and len(ins) == 3 + s.has_residual
+    fits = s.pad_lo == s.pad_hi and not s.channels_last and (has_bias or not (s.has_residual or s.relu))
+    if not fits or min(count(t.shape) for t in ins) == 0 or "cudnn" not in device.libraries:
+        return plain
+    x, w, y, args = {
+        "conv_fwd": lambda: (ins[0], ins[1], outs[0], (*map(In, range(len(ins))), Out(0))),
+        "conv_bwd_data": lambda: (outs[0], ins[1], ins[0], (In(0), In(1), Out(0))),
+        "conv_bwd_weight": lambda: (ins[1], outs[0], ins[0], (In(1), In(0), Out(0))),
+    }[row]()
+    n = len(s.stride)
+    missing = (1,) * (2 - n)  # cuDNN knows two and three dimensions
+    shapes = [(*t.shape[:2], *missing, *t.shape[2:]) for t in (x, w, y)]
+    arrays = [(*(0,) * (2 - n), *s.pad_lo), (*missing, *s.stride), (*missing, *s.dilate)]
+    flags = (int(has_bias), int(s.has_residual), int(s.relu), int(device.tf32))
+    settings = (row, DTYPE_FLAGS[dtype], max(n, 2), *shapes, *arrays, s.groups, *flags)
+    return Work((Call("cudnn", args, settings, plain),), plain.scratch_bytes)
