@@ -126,6 +126,18 @@ bool append_relu(dnnl_post_ops_t after) {
     return lib.post_ops_append_eltwise(after, dnnl_eltwise_hardswish, std::numeric_limits<float>::max(), 0) == dnnl_success;
 }
 
+// What a forward convolution does to its sums on the way out; null where oneDNN refuses.
+Attributes on_the_way_out(const cymx::conv_params &p, const Conv &c) {
+    Attributes attributes = strict();
+    const Owned<dnnl_post_ops> after = make<dnnl_post_ops>(lib.post_ops_create);
+    if (!attributes || !after ||
+        (p.residual && lib.post_ops_append_binary(after.get(), dnnl_binary_add, c.y.desc(c.type).get()) != dnnl_success) ||
+        (p.relu && !append_relu(after.get())) || lib.primitive_attr_set_post_ops(attributes.get(), after.get()) != dnnl_success) {
+        return nullptr;
+    }
+    return attributes;
+}
+
 StepPtr build_forward(const cymx_args *args) {
     const auto &p = *static_cast<const cymx::conv_params *>(args->params);
     const cymx_tensor &x = args->in[0], &y = args->out[0];
@@ -135,10 +147,8 @@ StepPtr build_forward(const cymx_args *args) {
     if (args->n_in < 2 + has_residual || !read(p, x, w, y, common_type(args, packed ? 1 : -1), c)) {
         return nullptr;
     }
-    Attributes attributes = strict();
-    const Owned<dnnl_post_ops> after = make<dnnl_post_ops>(lib.post_ops_create);
-    if (!attributes || !after || (has_residual && lib.post_ops_append_binary(after.get(), dnnl_binary_add, c.y.desc(c.type).get()) != dnnl_success) ||
-        (p.relu && !append_relu(after.get())) || lib.primitive_attr_set_post_ops(attributes.get(), after.get()) != dnnl_success) {
+    const Attributes attributes = on_the_way_out(p, c);
+    if (!attributes) {
         return nullptr;
     }
     const Shape bias = has_bias ? shape_of(args->in[2]) : Shape();
@@ -220,6 +230,16 @@ extern "C" int64_t cymx_onednn_conv_weight_bytes(const cymx_args *args) {
         return 0;
     }
     const WeightsCall call(args);
+    Conv c;
+    if (!read(*call.p, call.x, args->in[0], call.y, type_of(call.x.dtype), c)) {
+        return 0;
+    }
+    // A residual may be what oneDNN has no kernel for, and the portable one knows no packed weights.
+    const Attributes attributes = on_the_way_out(*call.p, c);
+    const PrimitiveDesc forward = attributes ? describe_forward(c, nullptr, attributes) : nullptr;
+    if (!forward || by_reference_loops(forward)) {
+        return 0;
+    }
     const Desc layout = packed_layout(*call.p, call.x, args->in[0], call.y);
     return layout ? int64_t(lib.memory_desc_get_size(layout.get())) : 0;
 }

@@ -14,12 +14,6 @@ namespace {
 
 size_t round_up(size_t bytes) { return (bytes + 127) / 128 * 128; }
 
-bool by_reference_loops(const PrimitiveDesc &desc) {
-    const char *name = "";
-    return lib.primitive_desc_query(desc.get(), dnnl_query_impl_info_str, 0, &name) != dnnl_success || std::strncmp(name, "ref", 3) == 0 ||
-           std::strstr(name, ":ref") != nullptr;
-}
-
 void reserve_scratch(Step &step, dnnl_primitive_desc *desc) {
     const size_t bytes = lib.memory_desc_get_size(lib.primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0));
     step.scratch_bytes = bytes > step.scratch_bytes ? bytes : step.scratch_bytes;
@@ -144,6 +138,12 @@ std::unordered_map<Key, StepPtr, Hash> &cache() {
 }
 
 } // namespace
+
+bool by_reference_loops(const PrimitiveDesc &desc) {
+    const char *name = "";
+    return lib.primitive_desc_query(desc.get(), dnnl_query_impl_info_str, 0, &name) != dnnl_success || std::strncmp(name, "ref", 3) == 0 ||
+           std::strstr(name, ":ref") != nullptr;
+}
 
 StepPtr build(const PrimitiveDesc &desc, std::vector<Operand> operands) {
     if (!desc || by_reference_loops(desc)) {

@@ -42,6 +42,8 @@ struct Step {
 };
 using StepPtr = std::shared_ptr<const Step>;
 
+// Whether a primitive is oneDNN's reference code, which is slower than our own kernels.
+bool by_reference_loops(const PrimitiveDesc &desc);
 // A step from a primitive's description and its arrays, inputs first, as the kernel has them; null where oneDNN has nothing fast.
 StepPtr build(const PrimitiveDesc &desc, std::vector<Operand> operands);
 // A step that copies the one input to the output in another layout.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .base import NUMPY_DTYPES, ArgumentError, ArgumentTypeError, Context, MXNetError
-from .gpu.plan import Backend
+from .compiler.backend import backend_of
 from .gpu.recipe import In, Kernel, Launch, Work
 from .ndarray import NDArray
 
@@ -113,7 +113,7 @@ class CudaKernel:
                 writes.append(operand)
             arrays.append(given)
         work = Work((Launch(self._kernel, dims[0], dims[1], tuple(values), int(shared_mem)),))
-        backend = Backend(context.device_id)
+        backend = backend_of(context)
         row = ("rtc", self._kernel.name, reads, writes, (), (0, 0), 0, 0)
         backend.runner([row], [work], len(arrays), 1, {}, False).run(arrays, None)
 

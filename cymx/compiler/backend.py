@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from .. import _ops  # type: ignore[attr-defined]
 from ..base import Context
-from ..gpu.plan import Backend as Gpu
 from ..gpu.recipe import Tensor
 from ..ops._def import Launch
 
@@ -67,4 +66,8 @@ _CPU = Cpu()
 
 def backend_of(context: Context) -> Backend:
     """Return the backend of a context."""
-    return Gpu(context.device_id) if context.device_type == "gpu" else _CPU
+    if context.device_type != "gpu":
+        return _CPU
+    from ..gpu.plan import Backend as Gpu  # recipes and compiler: 50 ms that only GPUs need
+
+    return Gpu(context.device_id)

@@ -98,7 +98,8 @@ def compile_graph(
     keeps = own_arena and not train and backend.reorders
     if options.fold and not train:
         typed = fold(typed)
-    typed = prepare(typed, keeps, options.convolution)
+    if backend.reorders:
+        typed = prepare(typed, keeps, options.convolution)
     typed = _own_outputs(typed, n_out)
     kept = kept_nodes(typed) if keeps else set()
     steps = keep(fuse(typed, options.fuse, kept), kept)

@@ -6,7 +6,6 @@ lies.  What plans that keep (see kept.py) prepare once for many runs is reordere
 """
 
 from math import prod
-from typing import Any
 
 from .. import _ops  # type: ignore[attr-defined]
 from ..ir import Entry, Graph, Node, rewrite
@@ -19,7 +18,6 @@ from .fuse import stored
 
 _FORWARD, _BACKWARD, _WEIGHT = find("_conv_fwd"), find("_conv_bwd_data"), find("_conv_bwd_weight")
 _WINOGRAD = find("_winograd_fwd")
-_WEIGHTS: Any = find("_conv_weights")
 _CONSTANT = find("_constant")
 
 WAYS = ("direct", "winograd", "windows")
@@ -131,8 +129,9 @@ def _packed(conv: Node) -> Node:
     """Return the convolution with its weight in oneDNN's layout; itself where oneDNN has none."""
     p, weight = conv.params, Value(*conv.inputs[1])
     settings = {**ConvSettings.settings(p), "image": conv.inputs[0].shape, "size": conv.types[0].shape, "n_bytes": 0}
-    launch = _WEIGHTS.launch(_WEIGHTS.parse(settings), [weight.type], [])
-    settings["n_bytes"] = _ops.conv_weight_bytes(launch.params, weight.shape, weight.dtype)
+    block = ConvSettings.block(p, weight.shape[2:], p.has_residual, p.relu)
+    shapes = (*settings["image"], *settings["size"])
+    settings["n_bytes"] = _ops.conv_weight_bytes((*block, *shapes), weight.shape, weight.dtype)
     if not settings["n_bytes"]:
         return conv
     inputs = (conv.inputs[0], Entry(*F.conv_weights(weight, **settings)), *conv.inputs[2:])

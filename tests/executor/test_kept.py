@@ -121,3 +121,14 @@ def test_an_executor_for_another_batch_keeps_its_own():
     executor.arg_dict["c0_weight"][:] = 2
     np.testing.assert_array_equal(other.forward()[0].asnumpy(), answer(other))
     np.testing.assert_array_equal(executor.forward()[0].asnumpy(), answer(executor))
+
+
+@pytest.mark.parametrize("n_filters", [4, 16])
+def test_weights_are_packed_only_where_the_whole_convolution_takes_them(n_filters):
+    """oneDNN has no kernel that adds a residual to few channels; the portable one reads weights as they are."""
+    x = mx.sym.Convolution(mx.sym.var("x"), kernel=(3, 3), pad=(1, 1), num_filter=n_filters, name="conv")
+    symbol = mx.sym.Activation(x + mx.sym.var("other"), act_type="relu")
+    shapes = dict(zip(symbol.list_arguments(), symbol.infer_shape(x=(2, 3, 6, 6), other=(2, n_filters, 6, 6))[0]))
+    executor = symbol.bind(mx.cpu(), {name: mx.nd.ones(shape) for name, shape in shapes.items()})
+    inside = executor.forward()[0].asnumpy()[:, :, 1:-1, 1:-1]
+    assert (inside == 3 * 9 + 1 + 1).all()

@@ -1,4 +1,4 @@
-"""Executors on mx.gpu: plans that are captured as CUDA graphs, networks that learn, and what is as on the CPU."""
+"""Executors on mx.gpu: plans captured as CUDA graphs, networks that learn, and what stays the same as on the CPU."""
 
 import numpy as np
 import pytest
