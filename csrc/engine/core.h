@@ -119,7 +119,7 @@ struct Engine {
     std::atomic<bool> in_pusher{false}; // naive or stopped: tasks run in their pusher
     std::atomic<bool> deferred{false};  // the naive lane has ready tasks
     bool naive = false, stopped = false, joining = false;
-    std::atomic<int32_t> worker_teams{0}; // workers that hold a team of OpenMP's threads
+    std::atomic<int32_t> worker_teams{0}; // teams of OpenMP's threads that workers hold or were promised with a task
     int64_t pending = 0, queue_limit = 1024;
     Lane naive_lane;              // tasks pushed inside a task that holds what they need; run by whoever frees it
     std::vector<Poison *> errors; // that no wait has returned, oldest first
@@ -156,9 +156,10 @@ int push_to_worker(Task *task, Lock &lock, cymx_error *err);
 void finish(Lane &lane); // under the mutex: one task less
 
 // teams.cpp
-bool may_take_team();                            // the calling thread, to run a task at once
-void take_team_in_worker(const cymx_task &call); // before it runs
-void give_team_up();                             // the calling thread's
+bool may_take_team();                               // the calling thread, to run a task at once
+void promise_team_to_worker(const cymx_task &call); // when it is queued
+void take_team_in_worker(const cymx_task &call);    // before it runs
+void give_team_up();                                // the calling thread's
 void forget_teams_in_child();
 
 // naive.cpp

@@ -2,7 +2,7 @@
 //
 // GNU OpenMP keeps a team for every thread that ever shared work.  When they are more threads than cores, all of them fall asleep at each barrier, and
 // a parallel region costs 10 to 60 us instead of half a microsecond.  So a thread gives its team up before another needs one: whoever pushes a task
-// that goes to a worker, and a worker that had nothing to do for a while.  While a worker holds a team, work that wants one goes to a worker.
+// that goes to a worker, and a worker that had nothing to do for a while.  From the push of such a task on, work that wants a team goes to a worker.
 // Called by engine.cpp and workers.cpp.
 #ifdef _OPENMP
 #include <omp.h>
@@ -23,10 +23,14 @@ bool may_take_team() {
     return holds_team;
 }
 
+void promise_team_to_worker(const cymx_task &call) {
+    if (call.flags & CYMX_TASK_TEAM) engine.worker_teams.fetch_add(1, std::memory_order_relaxed);
+}
+
 void take_team_in_worker(const cymx_task &call) {
-    if (!(call.flags & CYMX_TASK_TEAM) || holds_team) return;
+    if (!(call.flags & CYMX_TASK_TEAM)) return;
+    if (holds_team) engine.worker_teams.fetch_sub(1, std::memory_order_relaxed); // one promise is enough
     holds_team = counted = true;
-    engine.worker_teams.fetch_add(1, std::memory_order_relaxed);
 }
 
 void give_team_up() {

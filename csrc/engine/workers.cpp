@@ -138,6 +138,7 @@ int push_to_worker(Task *task, Lock &lock, cymx_error *err) {
                         exception.what());
         }
     }
+    promise_team_to_worker(task->call);
     ++lane.pending;
     ++engine.pending;
     task->lane = &lane;
