@@ -9,7 +9,7 @@ namespace {
 
 using namespace cymx;
 
-constexpr i64 n_lanes = 32, piece_elements = 1 << 15, max_pieces = 64, parallel_elements = 1 << 15;
+constexpr i64 n_lanes = 32, far_lanes = 64, piece_elements = 1 << 15, max_pieces = 64, parallel_elements = 1 << 15;
 
 // Some of the input's dimensions, with strides in elements.
 struct Dims {
@@ -95,35 +95,47 @@ template <class R, class W> struct Pairwise {
     }
 };
 
-// Joins n <= block_elements contiguous elements.
-template <class R, class T> Lane<T> reduce_block(const T *x, i64 n) {
-    using L = Lane<T>;
-    L lanes[n_lanes];
-    i64 i = 0;
-    if (n < n_lanes) {
-        L v = R::template start<L>();
-        for (; i < n; ++i) {
-            v = R::join(v, to_lane(x[i]));
-        }
-        return v;
-    }
-    for (i64 k = 0; k < n_lanes; ++k) {
+// Joins n >= LANES elements; AHEAD: how many bytes further on memory is fetched already.
+template <class R, class T, i64 LANES, i64 AHEAD> Lane<T> reduce_in_lanes(const T *x, i64 n) {
+    Lane<T> lanes[LANES];
+    for (i64 k = 0; k < LANES; ++k) {
         lanes[k] = to_lane(x[k]);
     }
-    for (i = n_lanes; i + n_lanes <= n; i += n_lanes) {
-        for (i64 k = 0; k < n_lanes; ++k) {
+    i64 i = LANES;
+    for (; i + LANES <= n; i += LANES) {
+        for (i64 b = 0; AHEAD && b < LANES * (i64)sizeof(T); b += 64) {
+            __builtin_prefetch((const char *)(x + i) + AHEAD + b);
+        }
+        for (i64 k = 0; k < LANES; ++k) {
             lanes[k] = R::join(lanes[k], to_lane(x[i + k]));
         }
     }
     for (i64 k = 0; i + k < n; ++k) {
         lanes[k] = R::join(lanes[k], to_lane(x[i + k]));
     }
-    for (i64 width = n_lanes / 2; width; width /= 2) {
+    for (i64 width = LANES / 2; width; width /= 2) {
         for (i64 k = 0; k < width; ++k) {
             lanes[k] = R::join(lanes[k], lanes[k + width]);
         }
     }
     return lanes[0];
+}
+
+// Joins n <= block_elements contiguous elements.
+template <class R, class T> Lane<T> reduce_block(const T *x, i64 n) {
+    if (n < n_lanes) {
+        Lane<T> v = R::template start<Lane<T>>();
+        for (i64 i = 0; i < n; ++i) {
+            v = R::join(v, to_lane(x[i]));
+        }
+        return v;
+    }
+    return reduce_in_lanes<R, T, n_lanes, 0>(x, n);
+}
+
+// The same where they come from memory: the next ones are fetched meanwhile.
+template <class R, class T> Lane<T> reduce_far_block(const T *x, i64 n) {
+    return n < far_lanes ? reduce_block<R>(x, n) : reduce_in_lanes<R, T, far_lanes, 4096>(x, n);
 }
 
 // Joins each of n_rows short rows of n contiguous elements and hands take(row, joined) the results: rows side by side, since one row is one chain of dependent additions.

@@ -1,7 +1,7 @@
 // reduce_sum, reduce_prod, reduce_max, reduce_min over any set of axes, and argmax, argmin over one axis or all (axis -1).
 //
 // Layout: the input's neighbouring axes of one kind are merged, so that kept and reduced dimensions alternate; what is done depends on the innermost
-// one. Sums of 1,024 elements run in 32 lanes and are joined pairwise (float32: in float64), so errors stay those of pairwise summation.  The work
+// one. Sums of 1,024 elements run in 64 lanes and are joined pairwise (float32: in float64), so errors stay those of pairwise summation.  The work
 // is cut by shapes alone: results do not depend on the number of threads.  nan wins every maximum and minimum.  The output holds the kept axes in
 // order. Refuses an empty maximum or minimum.  Called by: sum, mean, max, norm and what is composed of them, gradients of broadcasts.
 #include <stdlib.h>
@@ -38,7 +38,7 @@ template <class R, class T> int reduce_runs(const cymx_args *args, const Layout 
         Pairwise<R, W> joined;
         for (i64 u = units * piece / pieces; u < end; ++u) {
             i64 run = u / run_blocks, start = u % run_blocks * block_elements, left = l.inner - start;
-            joined.add((W)reduce_block<R>(from + l.reduced.offset(run) + start, left < block_elements ? left : block_elements));
+            joined.add((W)reduce_far_block<R>(from + l.reduced.offset(run) + start, left < block_elements ? left : block_elements));
         }
         if (partial) {
             partial[task] = joined.get();
@@ -55,6 +55,24 @@ template <class R, class T> int reduce_runs(const cymx_args *args, const Layout 
     }
     free(partial);
     return CYMX_OK;
+}
+
+// Joins rows [begin, end) of n columns, column by column.  FULL: n is n_columns, so that all of them may stay in registers.
+template <class R, bool FULL, class T> void join_rows(const T *x, const Dims &rows, i64 begin, i64 end, i64 n, Lane<T> *to) {
+    const i64 count = FULL ? n_columns : n;
+    Lane<T> part[n_columns];
+    for (i64 k = 0; k < count; ++k) {
+        part[k] = R::template start<Lane<T>>();
+    }
+    for (i64 r = begin; r < end; ++r) {
+        const T *row = x + rows.offset(r);
+        for (i64 k = 0; k < count; ++k) {
+            part[k] = R::join(part[k], to_lane(row[k]));
+        }
+    }
+    for (i64 k = 0; k < count; ++k) {
+        to[k] = part[k];
+    }
 }
 
 // Joins rows [begin, end) of n <= n_columns columns into total.  Narrow rows that follow each other are joined several at a time.
@@ -82,18 +100,11 @@ template <class R, class T> void reduce_rows(const T *x, const Dims &rows, i64 b
     }
     for (i64 r = begin; r < end;) {
         i64 stop = r + column_rows < end ? r + column_rows : end;
-        for (i64 k = 0; k < n; ++k) {
-            part[k] = R::template start<L>();
-        }
-        for (; r < stop; ++r) {
-            const T *row = x + rows.offset(r);
-            for (i64 k = 0; k < n; ++k) {
-                part[k] = R::join(part[k], to_lane(row[k]));
-            }
-        }
+        (n == n_columns ? join_rows<R, true, T> : join_rows<R, false, T>)(x, rows, r, stop, n, part);
         for (i64 k = 0; k < n; ++k) {
             total[k] = R::join(total[k], (W)part[k]);
         }
+        r = stop;
     }
 }
 
@@ -171,40 +182,51 @@ template <class T> void store_index(const cymx_tensor &y, i64 at, i64 index) { (
 
 typedef void (*StoreIndex)(const cymx_tensor &y, i64 at, i64 index);
 
-// The first index of the best of n elements.
+// The first index of the best of n elements: that of the first block that holds it, which alone is searched.
 template <class R, class T> i64 arg_run(const T *x, i64 n) {
-    using L = Lane<T>;
-    L best = to_lane(x[0]);
+    Lane<T> best = to_lane(x[0]);
     i64 at = 0;
-    for (i64 start = 0; start < n; start += block_elements) { // a block is searched only when it holds something better
+    for (i64 start = 0; start < n; start += block_elements) {
         i64 count = n - start < block_elements ? n - start : block_elements;
-        L v = reduce_block<R>(x + start, count);
+        Lane<T> v = reduce_far_block<R>(x + start, count);
         if (start == 0 || R::beats(v, best)) {
             best = v;
             at = start;
-            while (R::beats(best, to_lane(x[at]))) {
-                ++at;
-            }
         }
+    }
+    for (; at + n_lanes <= n; at += n_lanes) {
+        i32 held = 0;
+        for (i64 k = 0; k < n_lanes; ++k) {
+            held |= !R::beats(best, to_lane(x[at + k]));
+        }
+        if (held) {
+            break;
+        }
+    }
+    while (R::beats(best, to_lane(x[at]))) {
+        ++at;
     }
     return at;
 }
 
-// The same for each of n <= n_columns columns.
+// The same for each of n <= n_columns columns: column_rows rows are searched only where they hold something better.
 template <class R, class T> void arg_columns(const T *x, i64 n_rows, i64 stride, i64 n, i64 *at) {
-    using L = Lane<T>;
-    L best[n_columns];
-    for (i64 k = 0; k < n; ++k) {
-        best[k] = to_lane(x[k]);
-        at[k] = 0;
-    }
-    for (i64 r = 1; r < n_rows; ++r) {
-        const T *row = x + r * stride;
+    Lane<T> best[n_columns], part[n_columns];
+    Dims rows;
+    rows.n = 1;
+    rows.size[0] = n_rows;
+    rows.stride[0] = stride;
+    for (i64 begin = 0; begin < n_rows; begin += column_rows) {
+        i64 end = begin + column_rows < n_rows ? begin + column_rows : n_rows;
+        (n == n_columns ? join_rows<R, true, T> : join_rows<R, false, T>)(x, rows, begin, end, n, part);
         for (i64 k = 0; k < n; ++k) {
-            L v = to_lane(row[k]);
-            bool better = R::beats(v, best[k]);
-            best[k] = better ? v : best[k];
-            at[k] = better ? r : at[k];
+            if (begin == 0 || R::beats(part[k], best[k])) {
+                best[k] = part[k];
+                at[k] = begin;
+                while (R::beats(best[k], to_lane(x[at[k] * stride + k]))) {
+                    ++at[k];
+                }
+            }
         }
     }
 }
