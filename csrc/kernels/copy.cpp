@@ -4,6 +4,7 @@
 // Inputs are read once and outputs written once; nothing may alias.  Called by: transpose, swapaxes, Concat, stack, split, slice*, Pad, copy and
 // their gradients.  tile, repeat and broadcasts are map's business.
 #include "cymx/index.h"
+#include "stream.h"
 #include "table.h"
 #include "types.h"
 
@@ -80,8 +81,8 @@ template <class T> void move_rows(const Move &m, const T *x, T *y) {
     });
 }
 
-// One tile of a matrix to its transpose: y[j * to + i] = x[i * from + j], i < n_i <= tile, j < n_j <= tile.
-template <class T> void move_tile(const T *x, i64 from, T *y, i64 to, i64 n_i, i64 n_j) {
+// One tile of a matrix to its transpose: y[j * to + i] = x[i * from + j], i < n_i <= tile, j < n_j <= tile.  streamed: y's rows lie on lines.
+template <class T> void move_tile(const T *x, i64 from, T *y, i64 to, i64 n_i, i64 n_j, bool streamed) {
     if (n_i == tile && n_j == tile) {
         T block[tile][tile];
         for (i64 i = 0; i < tile; ++i) {
@@ -92,7 +93,12 @@ template <class T> void move_tile(const T *x, i64 from, T *y, i64 to, i64 n_i, i
             for (i64 i = 0; i < tile; ++i) {
                 column[i] = block[i][j];
             }
-            __builtin_memcpy(y + j * to, column, sizeof column);
+            for (i64 b = 0; streamed && b < (i64)sizeof column; b += line_bytes) {
+                stream_line((char *)(y + j * to) + b, (const char *)column + b);
+            }
+            if (!streamed) {
+                __builtin_memcpy(y + j * to, column, sizeof column);
+            }
         }
         return;
     }
@@ -103,10 +109,10 @@ template <class T> void move_tile(const T *x, i64 from, T *y, i64 to, i64 n_i, i
     }
 }
 
-// The input runs along dimension j and the output along the last one: square tiles use every cache line whole.
+// The input runs along dimension j and the output along the last one: square tiles use every cache line whole, two side by side pages' lines better.
 template <class T> void move_tiles(const Move &whole, int j, const T *x, T *y) {
     const int i = whole.n - 1;
-    const i64 n_i = whole.size[i], n_j = whole.size[j], strips = (n_j + tile - 1) / tile;
+    const i64 n_i = whole.size[i], n_j = whole.size[j], width = 2 * tile, strips = (n_j + width - 1) / width, step = whole.from[i];
     Move outer;
     for (int d = 0; d < i; ++d) {
         if (d != j) {
@@ -114,12 +120,26 @@ template <class T> void move_tiles(const Move &whole, int j, const T *x, T *y) {
         }
     }
     const i64 tasks = outer.count() * strips;
-    for_tasks(tasks, tasks > 1 && tasks * tile * n_i * (i64)sizeof(T) > parallel_bytes, [&](i64 task) {
-        i64 from, to, at_j = task % strips * tile, left = n_j - at_j;
+    const bool large =
+        whole.count() * (i64)sizeof(T) > streamed_bytes && whole.to[j] * sizeof(T) % line_bytes == 0 && tile * sizeof(T) % line_bytes == 0;
+    for_tasks(tasks, tasks > 1 && tasks * width * n_i * (i64)sizeof(T) > parallel_bytes, [&](i64 task) {
+        i64 from, to, begin = task % strips * width, end = begin + width < n_j ? begin + width : n_j;
         locate(outer, outer.n, task / strips, &from, &to);
+        const bool streamed = large && on_lines(y + to);
         for (i64 at_i = 0; at_i < n_i; at_i += tile) {
-            move_tile(x + from + at_j + at_i * whole.from[i], whole.from[i], y + to + at_j * whole.to[j] + at_i, whole.to[j],
-                      n_i - at_i < tile ? n_i - at_i : tile, left < tile ? left : tile);
+            const T *rows = x + from + at_i * step;
+            for (i64 r = tile; streamed && r < 2 * tile && at_i + r < n_i; ++r) { // the next ones: no prefetcher sees such strides
+                for (i64 b = 0; b < width * (i64)sizeof(T); b += line_bytes) {
+                    __builtin_prefetch((const char *)(rows + r * step + begin) + b);
+                }
+            }
+            for (i64 at_j = begin; at_j < end; at_j += tile) {
+                move_tile(rows + at_j, step, y + to + at_j * whole.to[j] + at_i, whole.to[j], n_i - at_i < tile ? n_i - at_i : tile,
+                          end - at_j < tile ? end - at_j : tile, streamed);
+            }
+        }
+        if (streamed) {
+            end_stream();
         }
     });
 }

@@ -8,6 +8,7 @@
 
 #include "cymx/index.h"
 #include "cymx/reduce.h"
+#include "stream.h"
 #include "table.h"
 #include "types.h"
 
@@ -84,6 +85,16 @@ int check_count(const cymx_args *args, const cymx_tensor &t, i64 expected, i32 d
     return CYMX_OK;
 }
 
+// Copies whole lines; what comes 4 KiB later, here or in the run after this one, is fetched meanwhile: no prefetcher knows where that lies.
+void stream_run(char *to, const char *from, const char *next, i64 bytes) {
+    constexpr i64 ahead = 4096;
+    for (i64 b = 0; b < bytes; b += line_bytes) {
+        __builtin_prefetch(b + ahead < bytes ? from + b + ahead : next + (b + ahead - bytes) % bytes);
+        stream_line(to + b, from + b);
+    }
+    end_stream();
+}
+
 int take(const cymx_args *args) {
     if (int code = expect(args, 2, 1, sizeof(index_params))) {
         return code;
@@ -103,8 +114,12 @@ int take(const cymx_args *args) {
     }
     const char *from = (const char *)x.data;
     char *to = (char *)y.data;
-    for_tasks(a.outer * n, a.outer * n * run_bytes > parallel_bytes,
-              [&](i64 i) { __builtin_memcpy(to + i * run_bytes, from + (i / n * a.length + rows[i % n]) * run_bytes, run_bytes); });
+    const auto source = [&](i64 i) { return from + (i / n * a.length + rows[i % n]) * run_bytes; };
+    if (a.outer * n * run_bytes > streamed_bytes && run_bytes % line_bytes == 0 && on_lines(to)) {
+        for_tasks(a.outer * n, true, [&](i64 i) { stream_run(to + i * run_bytes, source(i), source(i + 1 < a.outer * n ? i + 1 : i), run_bytes); });
+    } else {
+        for_tasks(a.outer * n, a.outer * n * run_bytes > parallel_bytes, [&](i64 i) { __builtin_memcpy(to + i * run_bytes, source(i), run_bytes); });
+    }
     free(rows);
     return CYMX_OK;
 }

@@ -5,6 +5,7 @@ ndarray.
 """
 
 import struct
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from .. import _ops  # type: ignore[attr-defined]
 from ..base import ITEM_BYTES
 from ..gpu.recipe import Tensor
-from ..ir import Entry, Type
+from ..ir import Entry, Node, Type
 from ..ops._def import Launch
 from ..ops._shapes import n_elements
 from .backend import Backend
@@ -142,18 +143,18 @@ def program(step: Step) -> bytes:
 
     code: list[tuple[int, ...]] = []
     n_fixed = len(step.inputs) + len(constants)
-    for node in step.nodes:
+    for node, functor, inputs in _instructions(step):
         dtype = _REGISTER.get(node.types[0].dtype, node.types[0].dtype)
-        sources = [value_of(e) for e in node.inputs]
+        sources = [value_of(e) for e in inputs]
         sources += [
             constant(value, node.types[0].dtype) for value in node.op.constants(node.params, node.types[0].dtype)
         ]
-        if node.op.functor in ("cast", "identity") and types[sources[0]] == dtype:
+        if functor in ("cast", "identity") and types[sources[0]] == dtype:
             registers[Entry(node)] = sources[0]
             continue
         registers[Entry(node)] = n_fixed + len(code)
         types[n_fixed + len(code)] = dtype
-        code.append((_ops.functor(node.op.functor), _flag(dtype), *sources, *(-1,) * (3 - len(sources))))
+        code.append((_ops.functor(functor), _flag(dtype), *sources, *(-1,) * (3 - len(sources))))
     words = [len(shape), len(constants), len(code), len(step.outputs), *shape]
     for row in strides:
         words += row
@@ -166,6 +167,30 @@ def program(step: Step) -> bytes:
     if step.tails:
         words += [mask, *(0,) * n_plain, *(_STORE_KINDS.index(n.op.row) for n in step.tails)]
     return struct.pack(f"={len(words)}q", *words)
+
+
+def _instructions(step: Step) -> list[tuple[Node, str, tuple[Entry, ...]]]:
+    """Return (node, functor, what it reads).
+
+    A product of floats that one addition alone reads is a part of that, a multiply-add.
+    """
+    readers = Counter(e.node for n in (*step.nodes, *step.tails) for e in n.inputs)
+    readers.update(e.node for e in step.outputs)
+    products: dict[Node, Node] = {}
+    for node in step.nodes:
+        if node.op.functor == "add" and node.types[0].dtype in FLOATING:
+            for e in node.inputs:
+                if e.node in step.nodes and e.node.op.functor == "mul" and readers[e.node] == 1:
+                    products[node] = e.node
+    found = []
+    for node in step.nodes:
+        if node in products:
+            product = products[node]
+            rest = (e for e in node.inputs if e.node is not product)
+            found.append((node, "muladd", (*product.inputs, *rest)))
+        elif node not in products.values():
+            found.append((node, node.op.functor, node.inputs))
+    return found
 
 
 def _collapsed(step: Step) -> tuple[list[int], list[list[int]], int]:
@@ -210,13 +235,14 @@ def _text_of(step: Step) -> list[str]:
     """Return a Map step's instructions as text, a line each."""
     names: dict[Entry, str] = {e: f"in{i}" for i, e in enumerate(step.inputs)}
     lines = []
-    for number, node in enumerate(step.nodes):
-        operands = [str(e.node.params.value) if e.node.op is CONSTANT else names[e] for e in node.inputs]
+    instructions = _instructions(step)
+    for number, (node, functor, inputs) in enumerate(instructions):
+        operands = [str(e.node.params.value) if e.node.op is CONSTANT else names[e] for e in inputs]
         operands += [str(v) for v in node.op.constants(node.params, node.types[0].dtype)]
         names[Entry(node)] = f"r{number}"
         target = f" -> out{step.outputs.index(Entry(node))}" if Entry(node) in step.outputs else ""
-        lines.append(f"    r{number} = {node.op.functor}({', '.join(operands)}) {node.types[0]}{target}")
-    for number, node in enumerate(step.tails, len(step.nodes)):
+        lines.append(f"    r{number} = {functor}({', '.join(operands)}) {node.types[0]}{target}")
+    for number, node in enumerate(step.tails, len(instructions)):
         axes = list(node.op.reduced_axes(node.params, node.inputs[0].shape))
         call = f"{node.op.row.removeprefix('reduce_')}{axes}({names[node.inputs[0]]})"
         lines.append(f"    r{number} = {call} {node.types[0]} -> out{step.outputs.index(Entry(node))}")
