@@ -93,8 +93,10 @@ template <class T> void move_tile(const T *x, i64 from, T *y, i64 to, i64 n_i, i
             for (i64 i = 0; i < tile; ++i) {
                 column[i] = block[i][j];
             }
-            for (i64 b = 0; streamed && b < (i64)sizeof column; b += line_bytes) {
-                stream_line((char *)(y + j * to) + b, (const char *)column + b);
+            if constexpr (sizeof column % line_bytes == 0) {
+                for (i64 b = 0; streamed && b < (i64)sizeof column; b += line_bytes) {
+                    stream_line((char *)(y + j * to) + b, (const char *)column + b);
+                }
             }
             if (!streamed) {
                 __builtin_memcpy(y + j * to, column, sizeof column);

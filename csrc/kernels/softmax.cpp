@@ -5,6 +5,7 @@
 #include "cast.h"
 #include "cymx/math.h"
 #include "cymx/params.h"
+#include "stream.h"
 #include "table.h"
 
 namespace {
@@ -25,8 +26,15 @@ template <bool LOG, class T> struct Row {
 
     // Loads elements from... and returns how many.
     i64 load(i64 from) {
-        const i64 m = least(ROOM, n - from);
-        for (i64 i = 0; i < m; ++i) {
+        constexpr i64 ahead = 2048, line = line_bytes / sizeof(T);
+        const i64 m = least(ROOM, n - from), whole = m / line * line;
+        for (i64 i = 0; i < whole; i += line) {
+            __builtin_prefetch((const char *)(x + from + i) + ahead);
+            for (i64 k = i; k < i + line; ++k) {
+                room[k] = widen(x[from + k]);
+            }
+        }
+        for (i64 i = whole; i < m; ++i) {
             room[i] = widen(x[from + i]);
         }
         return m;
@@ -54,13 +62,23 @@ template <bool LOG, class T> struct Row {
         sum += total;
     }
 
-    void finish(i64 m, T *y, A shift, A scale) {
-        for (i64 i = 0; i < m; ++i) {
+    void finish(i64 m, T *y, A shift, A scale, bool streamed) {
+        constexpr i64 line = line_bytes / sizeof(T);
+        i64 i = 0;
+        for (; streamed && i + line <= m; i += line) {
+            T whole[line];
+            for (i64 k = 0; k < line; ++k) {
+                whole[k] = convert<T>(LOG ? room[i + k] - shift : room[i + k] * scale);
+            }
+            stream_line(y + i, whole);
+        }
+        for (; i < m; ++i) {
             y[i] = convert<T>(LOG ? room[i] - shift : room[i] * scale);
         }
     }
 
-    void run(const T *from, T *y, i64 length) {
+    // streamed: y lies on lines, and the caches have no use for it.
+    void run(const T *from, T *y, i64 length, bool streamed) {
         x = from, n = length;
         top = minus_infinity<T>(), sum = 0;
         i64 m = 0;
@@ -80,7 +98,7 @@ template <bool LOG, class T> struct Row {
                     room[i] = LOG ? room[i] - top : m::exp(room[i] - top);
                 }
             }
-            finish(least(ROOM, n - at), y + at, shift, scale);
+            finish(least(ROOM, n - at), y + at, shift, scale, streamed);
         }
     }
 };
@@ -117,12 +135,16 @@ template <bool LOG, class T> void columns(const T *x, T *y, i64 n, i64 step, i64
 template <bool LOG, class T> void softmax(const T *x, T *y, i64 before, i64 n, i64 after) {
     const bool parallel = before * n * after > 20000;
     if (after == 1) {
+        const bool streamed = before * n * (i64)sizeof(T) > streamed_bytes && n * sizeof(T) % line_bytes == 0 && on_lines(y) && x != y;
 #pragma omp parallel if (parallel)
         {
             Row<LOG, T> row;
 #pragma omp for schedule(static)
             for (i64 a = 0; a < before; ++a) {
-                row.run(x + a * n, y + a * n, n);
+                row.run(x + a * n, y + a * n, n, streamed);
+            }
+            if (streamed) {
+                end_stream();
             }
         }
         return;
