@@ -13,6 +13,18 @@
 
 namespace {
 
+// Types that are worth loops of their own, for each reduction and instruction set; the others take the general ones.
+template <class T> constexpr bool frequent = false;
+template <> constexpr bool frequent<float> = true;
+
+template <class R, class T> Lane<T> join_block(const T *x, i64 n) {
+    if constexpr (frequent<T>) {
+        return reduce_far_block<R>(x, n);
+    } else {
+        return reduce_block<R>(x, n);
+    }
+}
+
 constexpr i64 block_elements = 1024, n_columns = 256, column_rows = 16;
 
 // The innermost dimension is reduced: each output joins runs of contiguous elements.
@@ -38,7 +50,7 @@ template <class R, class T> int reduce_runs(const cymx_args *args, const Layout 
         Pairwise<R, W> joined;
         for (i64 u = units * piece / pieces; u < end; ++u) {
             i64 run = u / run_blocks, start = u % run_blocks * block_elements, left = l.inner - start;
-            joined.add((W)reduce_far_block<R>(from + l.reduced.offset(run) + start, left < block_elements ? left : block_elements));
+            joined.add((W)join_block<R>(from + l.reduced.offset(run) + start, left < block_elements ? left : block_elements));
         }
         if (partial) {
             partial[task] = joined.get();
@@ -100,7 +112,7 @@ template <class R, class T> void reduce_rows(const T *x, const Dims &rows, i64 b
     }
     for (i64 r = begin; r < end;) {
         i64 stop = r + column_rows < end ? r + column_rows : end;
-        (n == n_columns ? join_rows<R, true, T> : join_rows<R, false, T>)(x, rows, r, stop, n, part);
+        (frequent<T> && n == n_columns ? join_rows<R, frequent<T>, T> : join_rows<R, false, T>)(x, rows, r, stop, n, part);
         for (i64 k = 0; k < n; ++k) {
             total[k] = R::join(total[k], (W)part[k]);
         }
@@ -188,7 +200,7 @@ template <class R, class T> i64 arg_run(const T *x, i64 n) {
     i64 at = 0;
     for (i64 start = 0; start < n; start += block_elements) {
         i64 count = n - start < block_elements ? n - start : block_elements;
-        Lane<T> v = reduce_far_block<R>(x + start, count);
+        Lane<T> v = join_block<R>(x + start, count);
         if (start == 0 || R::beats(v, best)) {
             best = v;
             at = start;
@@ -218,7 +230,7 @@ template <class R, class T> void arg_columns(const T *x, i64 n_rows, i64 stride,
     rows.stride[0] = stride;
     for (i64 begin = 0; begin < n_rows; begin += column_rows) {
         i64 end = begin + column_rows < n_rows ? begin + column_rows : n_rows;
-        (n == n_columns ? join_rows<R, true, T> : join_rows<R, false, T>)(x, rows, begin, end, n, part);
+        (frequent<T> && n == n_columns ? join_rows<R, frequent<T>, T> : join_rows<R, false, T>)(x, rows, begin, end, n, part);
         for (i64 k = 0; k < n; ++k) {
             if (begin == 0 || R::beats(part[k], best[k])) {
                 best[k] = part[k];
