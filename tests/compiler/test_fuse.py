@@ -55,8 +55,7 @@ arg:D: float32(10, 10)
 out:0: float32(10, 10)
 step 0 forward map [elemwise_add '_plus0']: arg:A arg:B arg:C arg:D -> out:0
     r0 = mul(in0, in1) float32(10, 10)
-    r1 = mul(in2, in3) float32(10, 10)
-    r2 = add(r0, r1) float32(10, 10) -> out0
+    r1 = muladd(in2, in3, r0) float32(10, 10) -> out0
 arena: 0 bytes"""
     )
 
