@@ -130,8 +130,7 @@ bool append_relu(dnnl_post_ops_t after) {
 Attributes on_the_way_out(const cymx::conv_params &p, const Conv &c) {
     Attributes attributes = strict();
     const Owned<dnnl_post_ops> after = make<dnnl_post_ops>(lib.post_ops_create);
-    if (!attributes || !after ||
-        (p.residual && lib.post_ops_append_binary(after.get(), dnnl_binary_add, c.y.desc(c.type).get()) != dnnl_success) ||
+    if (!attributes || !after || (p.residual && lib.post_ops_append_binary(after.get(), dnnl_binary_add, c.y.desc(c.type).get()) != dnnl_success) ||
         (p.relu && !append_relu(after.get())) || lib.primitive_attr_set_post_ops(attributes.get(), after.get()) != dnnl_success) {
         return nullptr;
     }

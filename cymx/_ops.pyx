@@ -274,8 +274,8 @@ cdef class Parts:
 cdef class Plan(Parts):
     """Compiled steps on numbered slots: bound arrays first, the arena last.  Immutable; may be run by many threads.
 
-    steps: (kernel, label, inputs, outputs, params, scratch, n_random, work) with operands (slot, offset in bytes, shape,
-    dtype) and scratch (offset in the arena, bytes).
+    steps: (kernel, label, inputs, outputs, params, scratch, n_random, work) with operands (slot, offset in bytes,
+    shape, dtype) and scratch (offset in the arena, bytes).
     n_arrays: the number of bound arrays.   split: the number of forward steps.   kept: step -> (slots, offset in the
     arena) of steps that run again only where an array of these slots was written; the arena starts with zeros there, 8
     bytes a slot.
