@@ -52,7 +52,7 @@ def extension(name, sources):
         include_dirs=INCLUDES,
         language="c++",
         extra_compile_args=COMMON_FLAGS,
-        extra_link_args=["-fopenmp", "-Wl,--strip-debug"],
+        extra_link_args=["-fopenmp", "-Wl,--strip-all"],
         depends=[*HEADERS, *KERNELS, *sources],
     )
 

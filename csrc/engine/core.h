@@ -55,7 +55,8 @@ inline Buffer *as_buffer(cymx_buffer *buffer) { return static_cast<Buffer *>(buf
 // The ready tasks of one context, first in, first out; all under the engine's mutex.
 struct Lane {
     Task *first = nullptr, *last = nullptr;
-    int64_t pending = 0; // queued and not finished
+    int64_t pending = 0;       // queued and not finished
+    int64_t pending_bytes = 0; // of what these write
     std::thread *worker = nullptr;
     std::condition_variable ready, space;
 
@@ -77,6 +78,7 @@ struct Task : Ticket {
     Task *next_ready = nullptr;
     Entry *entries = nullptr;
     int32_t n_entries = 0;
+    int64_t bytes = 0; // of what it writes
 };
 
 class SpinLock {
@@ -153,7 +155,7 @@ void run_and_free(Task *task); // when all its variables are granted
 // workers.cpp
 Context *make_context(int32_t device_type, int32_t device_id);
 int push_to_worker(Task *task, Lock &lock, cymx_error *err);
-void finish(Lane &lane); // under the mutex: one task less
+void finish(Lane &lane, int64_t bytes); // under the mutex: one task less
 
 // teams.cpp
 bool may_take_team();                               // the calling thread, to run a task at once

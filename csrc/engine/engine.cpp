@@ -219,6 +219,7 @@ Task *make_task(const cymx_task &call) {
     task->call.reads = buffers;
     task->call.writes = buffers + n_reads;
     if (arg_bytes) task->call.arg = memcpy(place<char>(at, arg_bytes), call.arg, call.arg_bytes);
+    for (size_t i = 0; i < n_writes; ++i) task->bytes += call.writes[i]->bytes;
     if (call.label) task->call.label = static_cast<char *>(memcpy(at, call.label, label_bytes));
 
     Entry *entries = task->entries;

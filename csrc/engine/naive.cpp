@@ -32,7 +32,7 @@ void run_deferred() {
         lock.unlock();
         run_and_free(task);
         lock.lock();
-        finish(engine.naive_lane);
+        finish(engine.naive_lane, 0);
     }
     engine.deferred.store(false, std::memory_order_relaxed);
 }

@@ -44,8 +44,9 @@ Context *make_context(int32_t device_type, int32_t device_id) {
     return context;
 }
 
-void finish(Lane &lane) {
+void finish(Lane &lane, int64_t bytes) {
     --lane.pending;
+    lane.pending_bytes -= bytes;
     lane.space.notify_one();
     if (--engine.pending == 0) engine.idle.notify_all();
 }
@@ -60,6 +61,13 @@ void use_one_thread() {
 }
 
 constexpr std::chrono::milliseconds idle_time{20};
+// Beyond two tasks that write so much together, a pusher waits: what is allocated ahead comes from the system, page by page, and not from the pool.
+constexpr int64_t bytes_ahead = 128 << 20;
+
+bool has_space(const Lane &lane) {
+    return engine.in_pusher.load(std::memory_order_relaxed) ||
+           (lane.pending < engine.queue_limit && (lane.pending < 2 || lane.pending_bytes < bytes_ahead));
+}
 
 void work(Lane &lane) {
     const uint64_t free_word = engine.free_word.load(std::memory_order_relaxed);
@@ -76,12 +84,13 @@ void work(Lane &lane) {
         Task *task = lane.pop();
         if (!task) return;
         lock.unlock();
+        const int64_t bytes = task->bytes;
         take_team_in_worker(task->call);
         run_and_free(task);
         if (engine.deferred.load(std::memory_order_relaxed)) run_deferred();
         if (engine.free_word.load(std::memory_order_relaxed) != free_word) return; // the task forked; the child's lanes have other workers
         lock.lock();
-        finish(lane);
+        finish(lane, bytes);
     }
 }
 
@@ -128,7 +137,7 @@ Engine::Engine() {
 
 int push_to_worker(Task *task, Lock &lock, cymx_error *err) {
     Lane &lane = find_context(task->call.device_type, task->call.device_id)->lane;
-    if (task_depth == 0) lane.space.wait(lock, [&] { return lane.pending < engine.queue_limit || engine.in_pusher.load(std::memory_order_relaxed); });
+    if (task_depth == 0) lane.space.wait(lock, [&] { return has_space(lane); });
     if (engine.in_pusher.load(std::memory_order_relaxed)) return push_in_pusher(task, lock);
     if (!lane.worker) {
         try {
@@ -140,6 +149,7 @@ int push_to_worker(Task *task, Lock &lock, cymx_error *err) {
     }
     promise_team_to_worker(task->call);
     ++lane.pending;
+    lane.pending_bytes += task->bytes;
     ++engine.pending;
     task->lane = &lane;
     enter_lines(task);
