@@ -35,6 +35,7 @@ KERNEL_FLAGS = [
     "-fno-trapping-math",
     "-fno-math-errno",
     "-fno-exceptions",
+    "-fno-asynchronous-unwind-tables",
     *(["-mprefer-vector-width=512"] if X86 else []),
 ]
 COMMON_FLAGS = ["-std=c++17", "-O3", "-g0", "-fopenmp", "-fvisibility=hidden", "-Wall", "-Wno-unknown-pragmas"]
