@@ -4,12 +4,14 @@ import os
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from gpu import emulator
 from gpu.kernel_support import _image, run_work
 
+import cymx
 from cymx.base import MXNetError
 from cymx.gpu import compiler
 from cymx.gpu.recipe import Fill, In, Kernel, Launch, Out, Tensor, Work, f32
@@ -181,8 +183,9 @@ import numpy as np
 from gpu import test_emulator
 test_emulator.run("wrong<{what}>", [], test_emulator.FLOAT, (test_emulator.Out(0),), block=64)
 """
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join((".", "tests"))}
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    root = Path(cymx.__file__).parents[1]
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, cwd=root)
     assert ran.returncode and report in ran.stderr and "kernel.cpp:" in ran.stderr, ran.stderr[-2000:]
 
 

@@ -10,9 +10,11 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 from gpu import emulator
 
+import cymx
 from cymx.gpu import compiler
 
 HERE = emulator.HERE.parent / "driver"
@@ -68,9 +70,9 @@ def live_bytes(device: int = 0) -> int:
     return library().emulated_live_bytes(device)
 
 
-START = """
+START = f"""
 import os, sys
-sys.path.insert(0, "tests")
+sys.path.insert(0, {str(HERE.parents[1])!r})
 from gpu import driver
 driver.install()
 import numpy as np
@@ -83,7 +85,8 @@ def run(script: str, **environment: str) -> str:
     """Run a script on the emulated driver in a process of its own; return what it printed."""
     command = [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", START + textwrap.dedent(script)]
     environment = {**os.environ, **environment}
-    root = HERE.parents[2]
+    # Python looks where it was started first: the cymx that is tested, installed or in place, must be there.
+    root = Path(cymx.__file__).parents[1]
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout
