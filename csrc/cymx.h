@@ -60,9 +60,11 @@ typedef struct cymx_args {
 
 typedef int (*cymx_kernel)(const cymx_args *);
 
+/* scratch: how many bytes of scratch the kernel likes to have for arrays of these shapes (data is ignored); null for none. */
 typedef struct cymx_kernel_row {
     const char *name;
     cymx_kernel run;
+    int64_t (*scratch)(const cymx_args *);
 } cymx_kernel_row;
 
 /* ---- buffers and tasks (all process state; linked into _engine only) ------------------------------------------------------------------ */

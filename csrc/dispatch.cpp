@@ -52,6 +52,15 @@ const Isa isas[] = {{"baseline", rooms_base, [] { return true; }}};
 
 const Isa *selected = nullptr;
 
+const cymx_kernel_row *find_row(const char *name) {
+    for (const cymx_kernel_row *const *room = selected ? selected->rooms : nullptr; room && *room; ++room) {
+        for (const cymx_kernel_row *row = *room; row->name; ++row) {
+            if (std::strcmp(row->name, name) == 0) return row;
+        }
+    }
+    return nullptr;
+}
+
 } // namespace
 
 extern "C" int cymx_isa_select(const char *name, cymx_error *err) {
@@ -93,14 +102,15 @@ extern "C" cymx_kernel cymx_kernel_find(const char *name) {
 }
 
 extern "C" cymx_kernel cymx_kernel_find_portable(const char *name) {
-    if (selected) {
-        for (const cymx_kernel_row *const *room = selected->rooms; *room; ++room) {
-            for (const cymx_kernel_row *row = *room; row->name; ++row) {
-                if (std::strcmp(row->name, name) == 0) {
-                    return row->run;
-                }
-            }
-        }
-    }
-    return nullptr;
+    const cymx_kernel_row *row = find_row(name);
+    return row ? row->run : nullptr;
+}
+
+extern "C" int cymx_kernel_takes_scratch(const char *name) {
+    const cymx_kernel_row *row = find_row(name);
+    return cymx_onednn_find(name) || (row && row->scratch);
+}
+
+extern "C" int64_t cymx_kernel_scratch_bytes(const char *name, const cymx_args *args) {
+    return cymx_onednn_find(name) ? cymx_onednn_scratch_bytes(name, args) : find_row(name)->scratch(args);
 }

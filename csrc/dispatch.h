@@ -16,6 +16,9 @@ const char *cymx_isa_supported(void);
 cymx_kernel cymx_kernel_find(const char *name);
 /* The same without oneDNN: what its rows fall back to. */
 cymx_kernel cymx_kernel_find_portable(const char *name);
+/* Whether the kernel found by that name may like to have scratch, and how much for arrays of these shapes (data is ignored): 0 where it is little. */
+int cymx_kernel_takes_scratch(const char *name);
+int64_t cymx_kernel_scratch_bytes(const char *name, const cymx_args *args);
 
 /* The number by which a map program names the functor `name` of include/cymx/map.h, or -1.  Defined in functors.cpp. */
 int cymx_functor_find(const char *name);

@@ -56,6 +56,8 @@ cdef extern from "dispatch.h" nogil:
     const char *cymx_isa_name()
     const char *cymx_isa_supported()
     cymx_kernel cymx_kernel_find(const char *name)
+    int cymx_kernel_takes_scratch(const char *name)
+    int64_t cymx_kernel_scratch_bytes(const char *name, const cymx_args *args)
     int cymx_functor_find(const char *name)
     const char *cymx_functor_describe(int number, int32_t *arity, uint32_t *types)
 
@@ -64,8 +66,6 @@ cdef extern from "onednn.h" nogil:
     void cymx_onednn_enable(int on)
     int cymx_onednn_enabled()
     int64_t cymx_onednn_conv_weight_bytes(const cymx_args *args)
-    cymx_kernel cymx_onednn_find(const char *name)
-    int64_t cymx_onednn_scratch_bytes(const char *name, const cymx_args *args)
 
 
 # Below this much work (nanoseconds on one core, see compiler/plan.py) a run may take place in the calling thread: a
@@ -407,7 +407,7 @@ def conv_weight_bytes(params, shape, dtype):
 
 
 def scratch_bytes(str name, params, inputs, outputs):
-    """Return how much scratch the library's kernel of that name wants for arrays of (shape, dtype).
+    """Return how much scratch the kernel of that name likes to have for arrays of (shape, dtype).
 
     It makes do with less, but looks for memory at every run then.
     """
@@ -418,7 +418,7 @@ def scratch_bytes(str name, params, inputs, outputs):
     cdef cymx_args args
     cdef int64_t n_bytes
     load_library()
-    if cymx_onednn_find(c_name) is NULL:
+    if not cymx_kernel_takes_scratch(c_name):
         return 0
     block = pack_params(params)
     tensors = <cymx_tensor *>malloc(sizeof(cymx_tensor) * (n + 1))
@@ -431,7 +431,7 @@ def scratch_bytes(str name, params, inputs, outputs):
         args.n_in, args.n_out = len(inputs), len(outputs)
         args.params, args.params_bytes = <const char *>block, len(block)
         with nogil:
-            n_bytes = cymx_onednn_scratch_bytes(c_name, &args)
+            n_bytes = cymx_kernel_scratch_bytes(c_name, &args)
     finally:
         free(tensors)
     return n_bytes

@@ -307,29 +307,35 @@ void cut(Call &s, i64 points) {
     s.result_step = s.block * padded(s.o) + 16;
 }
 
-template <int M> bool forward(Call &s) {
+// How threads share the blocks, and what each needs.
+struct Shares {
+    i64 n_blocks, most_threads, room; // room: floats of one block's transforms
+    bool alone;                       // a thread has blocks of its own
+
+    Shares(const Call &s, i64 points)
+        : n_blocks(ceil_div(s.n_tiles, s.block)),
+          most_threads(s.n_tiles * points * s.c * s.o > 500000 ? omp_get_max_threads() : 1),
+          room(points * (s.image_step + s.result_step)),
+          alone(n_blocks >= 4 * most_threads || n_blocks % most_threads == 0) {}
+
+    i64 n_bytes(const Call &s) const { return ((alone ? most_threads : 1) * room + padded(s.c)) * i64(sizeof(float)); }
+};
+
+template <int M> void forward(const Call &s, const Shares &shares, float *memory) {
     enum { POINTS = (M + 2) * (M + 2) };
-    cut(s, POINTS);
-    const i64 n_blocks = ceil_div(s.n_tiles, s.block), most_threads = s.n_tiles * POINTS * s.c * s.o > 500000 ? omp_get_max_threads() : 1;
-    const bool alone = n_blocks >= 4 * most_threads || n_blocks % most_threads == 0; // a thread has blocks of its own
-    const i64 room = POINTS * (s.image_step + s.result_step), n_zeros = padded(s.c);
-    float *memory = static_cast<float *>(allocate(((alone ? most_threads : 1) * room + n_zeros) * i64(sizeof(float))));
-    if (!memory) {
-        return false;
-    }
+    const i64 n_blocks = shares.n_blocks, n_zeros = padded(s.c);
+    const bool alone = shares.alone;
     memset(memory, 0, size_t(n_zeros) * sizeof(float));
-#pragma omp parallel num_threads(most_threads) if (most_threads > 1)
+#pragma omp parallel num_threads(shares.most_threads) if (shares.most_threads > 1)
     {
         const i64 rank = omp_get_thread_num(), size = omp_get_num_threads();
-        float *v = memory + n_zeros + (alone ? rank * room : 0), *m = v + POINTS * s.image_step;
+        float *v = memory + n_zeros + (alone ? rank * shares.room : 0), *m = v + POINTS * s.image_step;
         const Team team = alone ? Team{0, 1} : Team{rank, size};
         for (i64 i = alone ? n_blocks * rank / size : 0; i < (alone ? n_blocks * (rank + 1) / size : n_blocks); ++i) {
             run_block<M>(s, i * s.block, team, memory, v, m);
             team.meet();
         }
     }
-    free(memory);
-    return true;
 }
 
 // ---- weights -----------------------------------------------------------------------------------------------------------------------------------------
@@ -378,14 +384,11 @@ bool is_shape(const cymx_tensor &t, i64 a, i64 b, i64 c, i64 d) {
 
 i64 points_of(const winograd_params &p) { return (p.tile + 2) * (p.tile + 2); }
 
-int winograd_fwd(const cymx_args *args) {
-    if (int code = expect(args, 2, 1, sizeof(winograd_params))) {
-        return code;
-    }
+// Reads the arguments; false where shapes or types do not fit each other.
+bool read(const cymx_args *args, Call &s) {
     const winograd_params &p = *static_cast<const winograd_params *>(args->params);
     const cymx_tensor &x = args->in[0], &u = args->in[1], &y = args->out[0];
     const bool has_bias = args->n_in == 3 + (p.residual != 0);
-    Call s = {};
     bool fits = (p.tile == 2 || p.tile == 4) && args->n_in >= 2 + (p.residual != 0) && x.ndim == 4 && y.ndim == 4 && x.dtype == CYMX_FLOAT32;
     if (fits) {
         s.batch = x.shape[0], s.h = x.shape[1], s.w = x.shape[2], s.c = x.shape[3];
@@ -400,18 +403,44 @@ int winograd_fwd(const cymx_args *args) {
         fits = is_shape(args->in[args->n_in - 1], s.batch, s.p, s.q, s.o);
     }
     if (!fits) {
-        return fail(args, CYMX_BAD_ARGUMENT, "the shapes or types of image, weight, bias, residual and output do not fit each other");
+        return false;
     }
     s.x = static_cast<const float *>(x.data), s.u = static_cast<const float *>(u.data), s.y = static_cast<float *>(y.data);
     s.bias = has_bias ? static_cast<const float *>(args->in[2].data) : nullptr;
     s.residual = p.residual ? static_cast<const float *>(args->in[args->n_in - 1].data) : nullptr;
     s.relu = p.relu != 0;
     s.down = ceil_div(s.p, p.tile), s.across = ceil_div(s.q, p.tile), s.n_tiles = s.batch * s.down * s.across;
+    if (s.n_tiles != 0 && s.o != 0) {
+        cut(s, points_of(p));
+    }
+    return true;
+}
+
+int winograd_fwd(const cymx_args *args) {
+    if (int code = expect(args, 2, 1, sizeof(winograd_params))) {
+        return code;
+    }
+    const winograd_params &p = *static_cast<const winograd_params *>(args->params);
+    Call s = {};
+    if (!read(args, s)) {
+        return fail(args, CYMX_BAD_ARGUMENT, "the shapes or types of image, weight, bias, residual and output do not fit each other");
+    }
     if (s.n_tiles == 0 || s.o == 0) {
         return CYMX_OK;
     }
-    const bool done = p.tile == 2 ? forward<2>(s) : forward<4>(s);
-    return done ? int(CYMX_OK) : fail(args, CYMX_OUT_OF_MEMORY, "no memory for transformed tiles");
+    const Shares shares(s, points_of(p));
+    void *own = shares.n_bytes(s) <= args->scratch_bytes ? nullptr : allocate(shares.n_bytes(s)), *memory = own ? own : args->scratch;
+    if (!own && shares.n_bytes(s) > args->scratch_bytes) {
+        return fail(args, CYMX_OUT_OF_MEMORY, "no memory for transformed tiles");
+    }
+    p.tile == 2 ? forward<2>(s, shares, static_cast<float *>(memory)) : forward<4>(s, shares, static_cast<float *>(memory));
+    free(own);
+    return CYMX_OK;
+}
+
+int64_t winograd_fwd_scratch(const cymx_args *args) {
+    Call s = {};
+    return read(args, s) && s.n_tiles != 0 && s.o != 0 ? Shares(s, points_of(*static_cast<const winograd_params *>(args->params))).n_bytes(s) : 0;
 }
 
 int winograd_weights(const cymx_args *args) {
@@ -441,4 +470,4 @@ int winograd_weights(const cymx_args *args) {
 
 } // namespace
 
-CYMX_ROWS(winograd, {"winograd_fwd", winograd_fwd}, {"winograd_weights", winograd_weights})
+CYMX_ROWS(winograd, {"winograd_fwd", winograd_fwd, winograd_fwd_scratch}, {"winograd_weights", winograd_weights})

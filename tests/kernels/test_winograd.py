@@ -35,11 +35,18 @@ def transformed(w, tile, turned=False):
     return u
 
 
-def convolve(inputs, tile, pad, residual=False, relu=False, filters=0):
+def convolve(inputs, tile, pad, residual=False, relu=False, filters=0, in_scratch=False):
     n, h, w, _ = inputs[0].shape
     y = np.full((n, h + 2 * pad[0] - 2, w + 2 * pad[1] - 2, filters), np.nan, FLOAT)
-    _ops.launch("winograd_fwd", inputs, [y], (tile, *pad, int(residual), int(relu), 0))
+    params = (tile, *pad, int(residual), int(relu), 0)
+    scratch_bytes = wanted_scratch(inputs, y, params) if in_scratch else 0
+    _ops.launch("winograd_fwd", inputs, [y], params, scratch_bytes=scratch_bytes)
     return y
+
+
+def wanted_scratch(inputs, y, params):
+    ins, outs = ([(a.shape, a.dtype.name) for a in arrays] for arrays in (inputs, [y]))
+    return _ops.scratch_bytes("winograd_fwd", params, ins, outs)
 
 
 def assert_near(got, want, scale):
@@ -95,6 +102,15 @@ def test_the_same_bits_for_any_number_of_threads(portable, shape):
             answers.append(convolve([x, transformed(w, 4)], 4, (1, 1), filters=70))
     np.testing.assert_array_equal(answers[0], answers[1])
     np.testing.assert_array_equal(answers[0], answers[2])
+
+
+def test_works_in_the_scratch_that_it_asks_for(portable):
+    rng = np.random.default_rng(1)
+    x, u = random(rng, (2, 12, 12, 24), FLOAT), transformed(random(rng, (70, 24, 3, 3), FLOAT), 4)
+    y = convolve([x, u], 4, (1, 1), filters=70)
+    assert wanted_scratch([x, u], y, (4, 1, 1, 0, 0, 0)) > 36 * 2 * 9 * (24 + 70) * 4
+    np.testing.assert_array_equal(convolve([x, u], 4, (1, 1), filters=70, in_scratch=True), y)
+    assert wanted_scratch([x, u], y[..., :5].copy(), (4, 1, 1, 0, 0, 0)) == 0  # what does not fit is refused when run
 
 
 def test_not_a_number_passes_relu(portable):
