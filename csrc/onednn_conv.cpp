@@ -29,8 +29,8 @@ struct Conv {
 
 // Fills c; false where the shapes do not fit or oneDNN lacks the type.
 bool read(const cymx::conv_params &p, const cymx_tensor &x, const cymx_tensor &w, const cymx_tensor &y, dnnl_data_type_t type, Conv &c) {
-    if (type == dnnl_data_type_undef || p.n < 1 || p.n > 3 || x.ndim != p.n + 2 || w.ndim != p.n + 2 || y.ndim != p.n + 2 || p.groups < 1 ||
-        w.shape[0] % p.groups != 0) {
+    if (type == dnnl_data_type_undef || p.n < 1 || p.n > 3 || p.channels_last > 1 || x.ndim != p.n + 2 || w.ndim != p.n + 2 || y.ndim != p.n + 2 ||
+        p.groups < 1 || w.shape[0] % p.groups != 0) {
         return false;
     }
     c.type = type, c.channels_last = p.channels_last != 0;

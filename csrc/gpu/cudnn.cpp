@@ -8,7 +8,7 @@ namespace {
 
 // cuDNN's own numbers.
 enum { DATA_FLOAT = 0, DATA_DOUBLE = 1, DATA_HALF = 2, DATA_BFLOAT16 = 9 };
-enum { FORMAT_NCHW = 0, CROSS_CORRELATION = 1, FMA_MATH = 3, TENSOR_OP_MATH = 1, ACTIVATION_RELU = 1, ACTIVATION_IDENTITY = 5 };
+enum { FORMAT_NCHW = 0, FORMAT_NHWC = 1, CROSS_CORRELATION = 1, FMA_MATH = 3, TENSOR_OP_MATH = 1, ACTIVATION_RELU = 1, ACTIVATION_IDENTITY = 5 };
 enum { IMPLICIT_PRECOMP_GEMM = 1, PROPAGATE_NAN = 1, NOT_SUPPORTED = 3000, MAX_CHOICES = 8 };
 
 struct Choice { // cudnnConvolution*AlgoPerf_t
@@ -88,12 +88,16 @@ int run_backward_weight(void *self, const uint64_t *addresses, void *stream) {
 
 void drop(void *self) { delete static_cast<Convolution *>(self); }
 
-// A contiguous tensor of dims (N, C, *S).
+// A contiguous tensor of dims (N, C, *S), in memory (N, *S, C) where channels are last.
 int make_tensor(const Convolution &c, const int64_t *shape, void **tensor) {
     const int n = static_cast<int>(c.s.rank) + 2;
-    int dims[5], strides[5], stride = 1;
+    int dims[5], strides[5], stride = c.s.channels_last ? static_cast<int>(shape[1]) : 1;
     for (int i = n - 1; i >= 0; --i) {
         dims[i] = static_cast<int>(shape[i]);
+        if (c.s.channels_last && i == 1) {
+            strides[i] = 1;
+            continue;
+        }
         strides[i] = stride;
         stride *= dims[i];
     }
@@ -104,12 +108,13 @@ int make_tensor(const Convolution &c, const int64_t *shape, void **tensor) {
 int describe(Convolution &c) {
     const cymx_cudnn *library = c.library;
     const int n = static_cast<int>(c.s.rank);
+    const int format = c.s.channels_last ? FORMAT_NHWC : FORMAT_NCHW; // dims are (K, C, *R) either way
     int dims[5], pads[3], strides[3], dilations[3];
     if (const int code = make_tensor(c, c.s.x, &c.x)) return code;
     if (const int code = make_tensor(c, c.s.y, &c.y)) return code;
     for (int i = 0; i < n + 2; ++i) dims[i] = static_cast<int>(c.s.w[i]);
     if (const int code = library->cudnnCreateFilterDescriptor(&c.w)) return code;
-    if (const int code = library->cudnnSetFilterNdDescriptor(c.w, c.type(), FORMAT_NCHW, n + 2, dims)) return code;
+    if (const int code = library->cudnnSetFilterNdDescriptor(c.w, c.type(), format, n + 2, dims)) return code;
     for (int i = 0; i < n; ++i) {
         pads[i] = static_cast<int>(c.s.pad[i]);
         strides[i] = static_cast<int>(c.s.stride[i]);

@@ -90,10 +90,11 @@ typedef struct cymx_gemm_settings {
 
 enum { CYMX_CONV_FORWARD, CYMX_CONV_BACKWARD_DATA, CYMX_CONV_BACKWARD_WEIGHT };
 
-/* A convolution of images (N, C, *S) with filters (K, C / groups, *R); rank: 2 or 3 spatial dimensions.  Residual and relu come with a bias.
+/* A convolution of images (N, C, *S) with filters (K, C / groups, *R); rank: 2 or 3 spatial dimensions.  channels_last: in memory all of them are
+ * (N, *S, C) and (K, *R, C / groups).  Residual and relu come with a bias.
  * Operands: forward x, w[, bias][, residual], y; data's gradient dy, w, dx; weights' gradient x, dy, dw. */
 typedef struct cymx_conv_settings {
-    int64_t which, type, rank, x[5], w[5], y[5], pad[3], stride[3], dilation[3], groups, bias, residual, relu, tf32;
+    int64_t which, type, rank, x[5], w[5], y[5], pad[3], stride[3], dilation[3], groups, bias, residual, relu, tf32, channels_last;
 } cymx_conv_settings;
 
 int cymx_gemm_make(const cymx_cublaslt *library, void *handle, const cymx_gemm_settings *settings, cymx_gpu_call *call);

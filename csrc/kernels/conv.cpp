@@ -269,8 +269,8 @@ template <class T> bool backward_weight(const Geometry &s, const T *dy, const T 
 
 // Fills s from the shapes; false where they do not fit.
 bool measure(const conv_params &p, const cymx_tensor &x, const cymx_tensor &w, const cymx_tensor &y, Geometry &s) {
-    if (p.n < 1 || p.n > 3 || p.groups < 1 || x.ndim != p.n + 2 || w.ndim != p.n + 2 || y.ndim != p.n + 2 || x.shape[0] != y.shape[0] ||
-        x.shape[1] != w.shape[1] * p.groups || w.shape[0] % p.groups != 0 || y.shape[1] != w.shape[0]) {
+    if (p.n < 1 || p.n > 3 || p.groups < 1 || p.channels_last > 1 || x.ndim != p.n + 2 || w.ndim != p.n + 2 || y.ndim != p.n + 2 ||
+        x.shape[0] != y.shape[0] || x.shape[1] != w.shape[1] * p.groups || w.shape[0] % p.groups != 0 || y.shape[1] != w.shape[0]) {
         return false;
     }
     s.batch = x.shape[0], s.groups = p.groups, s.c = w.shape[1], s.o = w.shape[0] / p.groups;

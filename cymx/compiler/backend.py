@@ -15,10 +15,15 @@ from ..ops._def import Launch
 class Backend(Protocol):
     """What a device answers.
 
-    reorders: whether weights are laid out anew for its convolutions, and images channels last where that pays.
+    reorders: whether prepare.py lays weights out anew for its convolutions.   filters_last: whether their weights are
+    (O, *kernel, C) where their images are channels last.
     """
 
     reorders: bool
+    filters_last: bool
+
+    def likes_channels_last(self, dtype: str, n_spatial: int) -> bool:
+        """Whether convolutions of such images, over so many spatial dimensions, are faster with channels last."""
 
     def prepare(self, launch: Launch, ins: Sequence[Tensor], outs: Sequence[Tensor]) -> Any:
         """Return how a step runs there; its `scratch_bytes` say how much scratch that takes."""
@@ -42,7 +47,11 @@ class Backend(Protocol):
 class Cpu:
     """Every CPU context: they share one memory and one set of cores."""
 
-    reorders = True
+    reorders, filters_last = True, False
+
+    def likes_channels_last(self, dtype: str, n_spatial: int) -> bool:
+        """Return whether oneDNN is there, whose fastest kernels want images so."""
+        return n_spatial == 2 and dtype != "float64" and _ops.onednn()
 
     def prepare(self, launch: Launch, ins: Sequence[Tensor], outs: Sequence[Tensor]) -> Launch:
         """Return the launch, with the scratch that its kernel wants."""

@@ -2,25 +2,26 @@
 
 An entry may exist in both layouts.  Convolutions take and give channels last; whatever reads such an image and can
 follow (element-wise arithmetic, reductions, pooling, joining, cutting) follows, forward and backward.  The other layout
-is made where somebody needs it: by a view where only axes of size 1 move, else by a transpose.  It pays where oneDNN
-convolves, whose fastest kernels want images so.
+is made where somebody needs it: by a view where only axes of size 1 move, else by a transpose.  The backend knows
+which convolutions are faster so, and whether filters (O, C, *kernel) are to lie like images besides.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
-from .. import _ops  # type: ignore[attr-defined]
 from ..ir import Entry, Graph, Node, Shape, Type
 from ..ops._build import F, Value, reshape, scope
 from ..ops._def import Map, find
 from ..ops._shapes import normalize_axes, normalize_axis
 from ..ops.reduce import Reduction
+from .backend import Backend
 
 _CONSTANT, _CONCAT = find("_constant"), find("Concat")
 _CUTS = (find("_slice_strided"), find("_slice_scatter"))
 _POOLS = (find("_pool_fwd"), find("_pool_bwd"))
 _FORWARD = find("_conv_fwd")
-# operator -> which inputs are images, and whether the output is one
+# operator -> which inputs are images, and whether the output is one; of the others, the second input or the output is
+# a filter
 _CONVOLUTIONS = {
     _FORWARD: ((0,), True),
     find("_conv_bwd_data"): ((0,), True),
@@ -28,26 +29,27 @@ _CONVOLUTIONS = {
 }
 
 
-def channels_last(graph: Graph, wanted: bool | None = None) -> Graph:
-    """Return the graph with its images in the layout that convolutions like.  wanted: None asks whether it pays."""
+def channels_last(graph: Graph, backend: Backend, wanted: bool | None = None) -> Graph:
+    """Return the graph with its images in the layout that convolutions like.
+
+    wanted: whether all of them do; None asks the backend.
+    """
     nodes = graph.nodes()
-    if not (_pays(nodes) if wanted is None else wanted):
+    convolutions = {n for n in nodes if n.op in _CONVOLUTIONS}
+    if wanted is None:
+        convolutions = {
+            n for n in convolutions if backend.likes_channels_last(n.types[0].dtype, len(n.inputs[0].shape) - 2)
+        }
+        wanted = len(convolutions) > 1  # a single one reorders as fast by itself
+    if not wanted:
         return graph
-    layouts = _Layouts()
+    layouts = _Layouts(convolutions, backend.filters_last)
     for node in nodes:
         layouts.visit(node)
     return Graph(
         tuple(layouts.get(e, False) for e in graph.outputs),
         {layouts.get(Entry(v), False).node: layouts.get(e, False) for v, e in graph.updates.items()},
     )
-
-
-def _pays(nodes: Sequence[Node]) -> bool:
-    """A single convolution reorders as fast by itself; float64 and 1 or 3 dimensions are left alone."""
-    images = [
-        n for n in nodes if n.op in _CONVOLUTIONS and len(n.inputs[0].shape) == 4 and n.inputs[0].dtype != "float64"
-    ]
-    return len(images) > 1 and _ops.onednn()
 
 
 def _order(ndim: int) -> tuple[int, ...]:
@@ -75,9 +77,13 @@ def _spread(shape: Shape, ndim: int) -> Shape:
 
 
 class _Layouts:
-    """What each entry of the old graph has become, in either layout."""
+    """What each entry of the old graph has become, in either layout.
 
-    def __init__(self):
+    convolutions: those that take and give channels last.   filters: whether their filters lie like images.
+    """
+
+    def __init__(self, convolutions: Set[Node], filters: bool):
+        self.convolutions, self.filters = convolutions, filters
         self.made: dict[tuple[Entry, bool], Entry] = {}
 
     def has_last(self, e: Entry) -> bool:
@@ -119,12 +125,14 @@ class _Layouts:
 
     def visit(self, node: Node) -> None:
         """Build a node in the layout that its inputs have, or in both where that costs nothing."""
-        if node.op in _CONVOLUTIONS:
+        if node in self.convolutions:
             images, gives_image = _CONVOLUTIONS[node.op]
-            changes: dict[str, Any] = {"channels_last": True}
-            if gives_image and node.op is not _FORWARD:
+            turned = (0, 1) if self.filters else images
+            turns = gives_image or self.filters
+            changes: dict[str, Any] = {"channels_last": True, "filters_last": self.filters}
+            if turns and node.op is not _FORWARD:
                 changes["size"] = _turned(node.params.size)
-            self.build(node, [self.get(e, i in images) for i, e in enumerate(node.inputs)], gives_image, changes)
+            self.build(node, [self.get(e, i in turned) for i, e in enumerate(node.inputs)], turns, changes)
         elif node.op is not None and issubclass(node.op, Map) and _is_image(node.types[0].shape):
             ndim = len(node.types[0].shape)
             free = all(self.is_free(e, ndim) for e in node.inputs)

@@ -94,7 +94,7 @@ def compile_graph(
         typed = simplify(typed)
     if options.join and (joined := join(typed)) is not typed:
         typed = simplify(joined)
-    typed = channels_last(layout(typed), options.channels_last if backend.reorders else False)
+    typed = channels_last(layout(typed), backend, options.channels_last)
     keeps = own_arena and not train and backend.reorders
     if options.fold and not train:
         typed = fold(typed)

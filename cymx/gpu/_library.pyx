@@ -34,7 +34,7 @@ cdef extern from "gpu/library.h" nogil:
         int64_t pad[3]
         int64_t stride[3]
         int64_t dilation[3]
-        int64_t groups, bias, residual, relu, tf32
+        int64_t groups, bias, residual, relu, tf32, channels_last
 
     int cymx_gemm_make(
         const cymx_cublaslt *library, void *handle, const cymx_gemm_settings *settings, cymx_gpu_call *call)
@@ -146,7 +146,8 @@ def make_conv(int32_t device_id, uintptr_t handle, settings):
     cdef cymx_conv_settings s
     cdef Call call = Call.__new__(Call)
     memset(&s, 0, sizeof(s))
-    which, s.type, s.rank, x, w, y, pad, stride, dilation, s.groups, s.bias, s.residual, s.relu, s.tf32 = settings
+    which, s.type, s.rank, x, w, y, pad, stride, dilation, *rest = settings
+    s.groups, s.bias, s.residual, s.relu, s.tf32, s.channels_last = rest
     s.which = ("conv_fwd", "conv_bwd_data", "conv_bwd_weight").index(which)
     for i in range(s.rank + 2):
         s.x[i], s.w[i], s.y[i] = x[i], w[i], y[i]

@@ -14,6 +14,7 @@ from . import compiler, driver, library, recipes  # noqa: F401  (recipes registe
 from ._plan import Plan  # type: ignore[import-not-found]
 from .nvrtc import Nvrtc
 from .recipe import Call, Device, Kernel, Launch, Scratch, Tensor, Work, find
+from .recipes.calls import likes_channels_last
 
 # Streams of one capture: more branches than this share them.
 N_LANES = 4
@@ -42,7 +43,7 @@ class ReadyCall(NamedTuple):
 class Backend:
     """What the compiler's passes ask of a GPU.  Making one touches no device; preparing a step opens it."""
 
-    reorders = False
+    reorders, filters_last = False, True
 
     def __init__(self, device_id: int):
         self.device_id = device_id
@@ -52,6 +53,10 @@ class Backend:
         """What recipes may know of the device."""
         info = driver.open(self.device_id)
         return Device(info.arch, info.n_sm, library.Available(), config.allows_tf32())
+
+    def likes_channels_last(self, dtype: str, n_spatial: int) -> bool:
+        """Return whether cuDNN is there and fastest so."""
+        return likes_channels_last(dtype, n_spatial, self.device)
 
     def prepare(self, launch: Any, ins: Sequence[Tensor], outs: Sequence[Tensor]) -> Work:
         """Return what a step does.  Raises MXNetError where its kernel has no GPU form."""

@@ -21,6 +21,7 @@ from ..ops import REGISTRY
 from ..symbol import Symbol, load
 from . import compiler, recipes  # noqa: F401  (recipes register themselves)
 from .recipe import Device, Kernel, Launch, Tensor, Work, find
+from .recipes.calls import likes_channels_last
 
 EAGER_DTYPES = ("float32", "float16", "bfloat16")
 EAGER_SHAPE = (64, 64)
@@ -32,13 +33,17 @@ class Notes:
     kernels, missing: each with the first step that needs it.
     """
 
-    reorders = False
+    reorders, filters_last = False, True
 
     def __init__(self, device: Device):
         self.device = device
         self.kernels: dict[Kernel, str] = {}
         self.missing: dict[str, str] = {}
         self.what = ""
+
+    def likes_channels_last(self, dtype: str, n_spatial: int) -> bool:
+        """Return what a GPU's backend does on such a device."""
+        return likes_channels_last(dtype, n_spatial, self.device)
 
     def prepare(self, launch: Any, ins: Sequence[Tensor], outs: Sequence[Tensor]) -> Work:
         """Return what a step does, after noting its kernels."""

@@ -31,7 +31,8 @@ def _need_channels_first(p):
 class ConvSettings(Kernel):
     """The base of the three convolution kernels, whose settings are complete.
 
-    channels_last: images are (N, *spatial, C) instead of (N, C, *spatial).
+    channels_last: images are (N, *spatial, C) instead of (N, C, *spatial).   filters_last: besides, weights are (O,
+    *kernel, C/groups) instead of (O, C/groups, *kernel), as GPUs like them.
     """
 
     dtype = same(FLOATS)
@@ -40,12 +41,14 @@ class ConvSettings(Kernel):
     pad: Shape = Param()
     groups: int = Param(1)
     channels_last: bool = Param(False)
+    filters_last: bool = Param(False)
 
     @classmethod
     def settings(cls, p):
         """Return the settings as keywords for another of the three."""
         return {
             "stride": p.stride, "dilate": p.dilate, "pad": p.pad, "groups": p.groups, "channels_last": p.channels_last,
+            "filters_last": p.filters_last,
         }  # fmt: skip
 
     @classmethod
@@ -57,12 +60,18 @@ class ConvSettings(Kernel):
             return (*values, *(fill,) * (3 - len(values)))
 
         lists = (*three(p.stride, 1), *three(p.dilate, 1), *three(p.pad, 0), *three(p.pad, 0))
-        return (n, *lists, p.groups, int(p.channels_last), *three(kernel, 1), int(residual), int(relu))
+        last = p.channels_last + p.filters_last
+        return (n, *lists, p.groups, last, *three(kernel, 1), int(residual), int(relu))
 
 
 def _split_image(p, shape):
     """Return (N, C, spatial sizes) of an image's shape."""
     return (shape[0], shape[-1], shape[1:-1]) if p.channels_last else (shape[0], shape[1], shape[2:])
+
+
+def _window(p, weight):
+    """Return the spatial sizes of a weight's shape."""
+    return weight[1:-1] if p.filters_last else weight[2:]
 
 
 @op("_conv_fwd")
@@ -91,7 +100,7 @@ class ConvForward(ConvSettings):
         w = p.packed or ins[1]
         spatial = tuple(
             (n + 2 * pad - (d * (k - 1) + 1)) // s + 1
-            for n, k, s, d, pad in zip(size, w[2:], p.stride, p.dilate, p.pad)
+            for n, k, s, d, pad in zip(size, _window(p, w), p.stride, p.dilate, p.pad)
         )
         return ins, [(n, *spatial, w[0]) if p.channels_last else (n, w[0], *spatial)]
 
@@ -100,7 +109,8 @@ class ConvForward(ConvSettings):
         return 2 * n_elements(outs[0]) * n_elements((p.packed or ins[1])[1:])
 
     def launch(p, ins, outs):
-        return Launch("conv_fwd", ConvSettings.block(p, (p.packed or ins[1].shape)[2:], p.has_residual, p.relu))
+        kernel = _window(p, p.packed or ins[1].shape)
+        return Launch("conv_fwd", ConvSettings.block(p, kernel, p.has_residual, p.relu))
 
     def grad(p, dy, x, w, *rest):
         settings = ConvSettings.settings(p)

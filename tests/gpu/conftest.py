@@ -6,7 +6,9 @@ import pytest
 from gpu import driver as emulated
 from gpu import emulator, kernel_support
 
-from cymx.gpu import compiler
+import cymx as mx
+from cymx.gpu import compiler, library
+from cymx.gpu import driver as cuda
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +43,35 @@ def nvrtc():
     compiler.use(None)
     yield compiler.toolchain()
     compiler.use(before)
+
+
+@pytest.fixture
+def libraries(driver, monkeypatch):
+    """Put the stand-ins in the libraries' places, and make every plan of the test anew."""
+    names, sources = {"cublasLt": "cublaslt", "cudnn": "cudnn"}, emulator.HERE.parent / "libraries"
+    paths = {k: str(emulator.build_library(f"lib{v}.so", [sources / f"{v}.cpp"])) for k, v in names.items()}
+    monkeypatch.setattr(cuda, "library_path", paths.get)
+    monkeypatch.setenv("CYMX_GPU_LIBRARIES", "cublaslt,cudnn")
+    caches = (library._loaded, library._handle)
+    for cache in caches:
+        cache.cache_clear()
+    mx.nd._invoke.clear_plans()
+    yield
+    mx.nd._invoke.clear_plans()
+    for cache in caches:
+        cache.cache_clear()
+
+
+@pytest.fixture
+def made(libraries, monkeypatch):
+    """Return the calls that are made, as (library, whether it had something for them)."""
+    found = []
+    make = library.make
+
+    def noted(device_id, call):
+        result = make(device_id, call)
+        found.append((call.library, result is not None))
+        return result
+
+    monkeypatch.setattr(library, "make", noted)
+    return found

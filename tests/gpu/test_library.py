@@ -5,46 +5,12 @@ They compute on the host in float64 when the stream's turn comes.  On a real GPU
 
 import numpy as np
 import pytest
-from gpu import emulator
 
 import cymx as mx
 from cymx.gpu import driver as cuda
-from cymx.gpu import library, plan
+from cymx.gpu import library
 
 GPU = mx.gpu(0)
-SOURCES = emulator.HERE.parent / "libraries"
-
-
-@pytest.fixture
-def libraries(driver, monkeypatch):
-    """Put the stand-ins in the libraries' places, and make every plan of the test anew."""
-    names = {"cublasLt": "cublaslt", "cudnn": "cudnn"}
-    paths = {k: str(emulator.build_library(f"lib{v}.so", [SOURCES / f"{v}.cpp"])) for k, v in names.items()}
-    monkeypatch.setattr(cuda, "library_path", paths.get)
-    monkeypatch.setenv("CYMX_GPU_LIBRARIES", "cublaslt,cudnn")
-    caches = (library._loaded, library._handle)
-    for cache in caches:
-        cache.cache_clear()
-    mx.nd._invoke.clear_plans()
-    yield
-    mx.nd._invoke.clear_plans()
-    for cache in caches:
-        cache.cache_clear()
-
-
-@pytest.fixture
-def made(libraries, monkeypatch):
-    """Return the calls that are made, as (library, whether it had something for them)."""
-    found = []
-    make = library.make
-
-    def noted(device_id, call):
-        result = make(device_id, call)
-        found.append((call.library, result is not None))
-        return result
-
-    monkeypatch.setattr(plan.library, "make", noted)
-    return found
 
 
 def uniform(*shape, seed=0, dtype="float32"):

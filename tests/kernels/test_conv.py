@@ -137,6 +137,13 @@ def test_refuses_shapes_that_do_not_fit(road):
         road("conv_fwd", [x, w.astype(np.float64)], ys, params)
 
 
+def test_leaves_filters_with_channels_last_to_gpus(road):
+    x, w, params = np.zeros((1, 5, 5, 3), np.float32), np.zeros((3, 3, 3, 3), np.float32), [2, *[1] * 6, *[0] * 6, 1]
+    road("conv_fwd", [x, w], (1, 3, 3, 3), [*params, 1, 3, 3, 1, 0, 0])
+    with pytest.raises(Exception, match="do not fit"):
+        road("conv_fwd", [x, w], (1, 3, 3, 3), [*params, 2, 3, 3, 1, 0, 0])
+
+
 def test_the_same_bits_for_any_number_of_threads(portable):
     road = portable
     xs, ws, ys, params = convolution(((14, 14), 16, 24, (3, 3), (1, 1), (1, 1), (1, 1), (1, 1), 1), batch=4)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...base import DTYPE_FLAGS
 from ..recipe import Call, Device, In, Out, Tensor, Work
-from .common import FLOATING, count
+from .common import FLOATING, channels_first, count
 
 
 def by_cublaslt(
@@ -27,16 +27,22 @@ def by_cublaslt(
     return Work((Call("cublaslt", operands, tuple(map(int, settings)), plain),), plain.scratch_bytes)
 
 
+def likes_channels_last(dtype: str, n_spatial: int, device: Device) -> bool:
+    """Return whether convolutions are faster with channels last: where cuDNN has tensor cores multiply."""
+    on_tensor_cores = dtype in ("float16", "bfloat16") or (dtype == "float32" and device.tf32)
+    return n_spatial == 2 and on_tensor_cores and "cudnn" in device.libraries
+
+
 def by_cudnn(
     plain: Work, row: str, ins: Sequence[Tensor], outs: Sequence[Tensor], s: Any, dtype: str, device: Device
 ) -> Work:
     """Return a convolution as cuDNN's.
 
-    row: conv_fwd, conv_bwd_data or conv_bwd_weight.   s: conv.Settings.   Paddings that differ, channels last, and a
-    residual or relu without a bias stay with the plain kernels.
+    row: conv_fwd, conv_bwd_data or conv_bwd_weight.   s: conv.Settings.   Paddings that differ, images that lie
+    otherwise than filters, and a residual or relu without a bias stay with the plain kernels.
     """
     has_bias = row == "conv_fwd" and len(ins) == 3 + s.has_residual
-    fits = s.pad_lo == s.pad_hi and not s.channels_last and (has_bias or not (s.has_residual or s.relu))
+    fits = s.pad_lo == s.pad_hi and s.channels_last == s.filters_last and (has_bias or not (s.has_residual or s.relu))
     if not fits or min(count(t.shape) for t in ins) == 0 or "cudnn" not in device.libraries:
         return plain
     x, w, y, args = {
@@ -46,8 +52,9 @@ def by_cudnn(
     }[row]()
     n = len(s.stride)
     missing = (1,) * (2 - n)  # cuDNN knows two and three dimensions
-    shapes = [(*t.shape[:2], *missing, *t.shape[2:]) for t in (x, w, y)]
+    first = [channels_first(t.shape) if s.channels_last else t.shape for t in (x, w, y)]
+    shapes = [(*shape[:2], *missing, *shape[2:]) for shape in first]
     arrays = [(*(0,) * (2 - n), *s.pad_lo), (*missing, *s.stride), (*missing, *s.dilate)]
-    flags = (int(has_bias), int(s.has_residual), int(s.relu), int(device.tf32))
+    flags = map(int, (has_bias, s.has_residual, s.relu, device.tf32, s.channels_last))
     settings = (row, DTYPE_FLAGS[dtype], max(n, 2), *shapes, *arrays, s.groups, *flags)
     return Work((Call("cudnn", args, settings, plain),), plain.scratch_bytes)

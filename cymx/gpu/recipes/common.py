@@ -36,6 +36,11 @@ def count(shape: Sequence[int]) -> int:
     return math.prod(shape)
 
 
+def channels_first(shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape that an image or filter of a shape with channels last has with channels first."""
+    return (shape[0], shape[-1], *shape[1:-1])
+
+
 def index_type(n: int) -> str:
     """Return the C++ type in which numbers below n are divided: 32 bits where they do, several times as fast."""
     return "cymx::u32" if n < 2**32 else "cymx::i64"

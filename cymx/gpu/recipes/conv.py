@@ -5,11 +5,27 @@ Kernels: kernels/conv.cuh, kernels/conv_direct.cuh.
 
 import math
 import struct
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ..recipe import In, Launch, Out, Scratch, Work, recipe
+from ..recipe import In, Launch, Out, Scratch, Tensor, Work, recipe
 from .calls import by_cudnn
-from .common import CPP, FLOATING, WIDE, count, kernel, numbers, one_dtype, refuse, rounded, spread, wide_bytes
+from .common import (
+    CPP,
+    FLOATING,
+    ITEM_BYTES,
+    WIDE,
+    channels_first,
+    count,
+    kernel,
+    numbers,
+    one_dtype,
+    refuse,
+    rounded,
+    spread,
+    wide_bytes,
+)
+from .copy import reorder
 from .matmul import sum_parts, tiling
 
 FEW_CHANNELS = 4  # of a group, up to which a product's tiles would stand almost empty
@@ -24,6 +40,7 @@ class Settings(NamedTuple):
     pad_hi: tuple[int, ...]
     groups: int
     channels_last: bool
+    filters_last: bool
     has_residual: bool
     relu: bool
 
@@ -64,7 +81,7 @@ def settings(params: Any) -> Settings:
     refuse(not 1 <= n <= 3, f"a convolution has {n} spatial dimensions, expected 1 to 3")
     stride, dilate, pad_lo, pad_hi = (tuple(rest[i : i + n]) for i in (0, 3, 6, 9))
     groups, channels_last, has_residual, relu = rest[12], rest[13], rest[17], rest[18]
-    flags = bool(channels_last), bool(has_residual), bool(relu)
+    flags = channels_last > 0, channels_last > 1, bool(has_residual), bool(relu)
     return Settings(stride, dilate, pad_lo, pad_hi, groups, *flags)
 
 
@@ -132,9 +149,32 @@ def _product(name, operands, g, sizes, dtype, device, phases=1, extra=(), finish
 def conv(row, ins, outs, params, device):
     """Return the launches of a convolution or of one of its gradients."""
     s, dtype = settings(params), one_dtype(row, (*ins, outs[0]), FLOATING)
-    plain = {"conv_fwd": _forward, "conv_bwd_data": _backward_data, "conv_bwd_weight": _backward_weight}[row]
-    work = plain(row, ins, outs, s, dtype, device)
+    work = (_on_turned_filters if s.filters_last else _plain)(row, ins, outs, s, dtype, device)
     return by_cudnn(work, row, ins, outs, s, dtype, device) if count(outs[0].shape) else Work()
+
+
+def _plain(row, ins, outs, s, dtype, device):
+    """Return the launches of the plain kernels, whose filters are (O, C/G, *K)."""
+    make = {"conv_fwd": _forward, "conv_bwd_data": _backward_data, "conv_bwd_weight": _backward_weight}[row]
+    return make(row, ins, outs, s, dtype, device)
+
+
+def _on_turned_filters(row, ins, outs, s, dtype, device):
+    """Return the same for filters (O, *K, C/G): they are turned in scratch, before or after."""
+    gives_filter = row == "conv_bwd_weight"
+    here = Out(0) if gives_filter else In(1)
+    last = (outs[0] if gives_filter else ins[1]).shape
+    refuse(len(last) != len(s.stride) + 2, f"{row}: the weight is {last}, expected {len(s.stride) + 2} dimensions")
+    first = channels_first(last)
+    turned = Tensor(first, dtype)
+    plain = _plain(row, *((ins, [turned]) if gives_filter else ([ins[0], turned, *ins[2:]], outs)), s, dtype, device)
+    there = Scratch(rounded(plain.scratch_bytes))
+    moved = [replace(k, args=tuple(there if arg == here else arg for arg in k.args)) for k in plain.launches]
+    if gives_filter:
+        moved += reorder(first, (0, *range(2, len(first)), 1), dtype, there, here, device)
+    else:
+        moved = [*reorder(last, (0, len(last) - 1, *range(1, len(last) - 1)), dtype, here, there, device), *moved]
+    return Work(tuple(moved), there.offset + count(first) * ITEM_BYTES[dtype])
 
 
 def _forward(row, ins, outs, s, dtype, device):

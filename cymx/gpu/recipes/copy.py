@@ -15,12 +15,14 @@ import numpy as np
 
 from ...base import ITEM_BYTES, NUMPY_DTYPES, MXNetError
 from ..codegen import row_major
-from ..recipe import Device, Fill, In, Kernel, Launch, Out, Tensor, Work, ceil_div, recipe
+from ..recipe import Device, Fill, In, Kernel, Launch, Out, Scratch, Tensor, Work, ceil_div, recipe
 
 THREADS, UNROLL = 256, 4
 TILE_MIN = 8  # shorter sides leave most of a tile empty
 MODES = ("constant", "edge", "reflect")
 MODE_CONSTANT = 0
+
+Address = In | Out | Scratch
 
 
 @dataclass
@@ -83,7 +85,9 @@ def launch(kernel: str, grid: tuple[int, int, int], *args: Any) -> Launch:
     return Launch(Kernel('#include "copy.cuh"\n', f"cymx::{kernel}"), grid, (THREADS, 1, 1), args)
 
 
-def move_launches(move: Move, dtype: str, x: In, y: Out, starts: tuple[int, int], device: Device) -> tuple[Launch, ...]:
+def move_launches(
+    move: Move, dtype: str, x: Address, y: Address, starts: tuple[int, int], device: Device
+) -> tuple[Launch, ...]:
     """Return the launch that moves elements from x and y on; starts: how many elements those are into their arrays."""
     n, size, t = move.count, ITEM_BYTES[dtype], c_type(dtype)
     if n == 0:
@@ -103,7 +107,7 @@ def move_launches(move: Move, dtype: str, x: In, y: Out, starts: tuple[int, int]
     return (launch(kernel, spread(runs.count, device), x, y, runs.packed(), runs.count),)
 
 
-def _tiles(move: Move, along: int, size: int, t: str, x: In, y: Out) -> Launch:
+def _tiles(move: Move, along: int, size: int, t: str, x: Address, y: Address) -> Launch:
     """Return the launch for a move whose input runs along one dimension and whose output along the last."""
     vector = min(16 // size, 8)
     (n_i, from_i, _), (n_j, _, to_j) = move.dims[-1], move.dims[along]
@@ -123,10 +127,17 @@ def copy(row: str, ins: Sequence[Tensor], outs: Sequence[Tensor], params: Any, d
 @recipe("transpose")
 def transpose(row: str, ins: Sequence[Tensor], outs: Sequence[Tensor], params: Any, device: Device) -> Work:
     """Reorder axes: output axis i is input axis params[i]."""
-    (x,), (y,) = ins, outs
-    strides = row_major(x.shape)
-    move = Move.of(zip(y.shape, (strides[a] for a in params[: len(x.shape)]), row_major(y.shape)))
-    return Work(move_launches(move, x.dtype, In(0), Out(0), (0, 0), device))
+    x = ins[0]
+    return Work(reorder(x.shape, params[: len(x.shape)], x.dtype, In(0), Out(0), device))
+
+
+def reorder(
+    shape: Sequence[int], axes: Sequence[int], dtype: str, x: Address, y: Address, device: Device
+) -> tuple[Launch, ...]:
+    """Return the launch that reorders the axes of an array of a shape: axis i of y is axis axes[i] of x."""
+    strides = row_major(shape)
+    move = Move.of(zip((shape[a] for a in axes), (strides[a] for a in axes), row_major([shape[a] for a in axes])))
+    return move_launches(move, dtype, x, y, (0, 0), device)
 
 
 @recipe("concat")

@@ -37,8 +37,8 @@ struct matmul_params {
 };
 
 // conv_fwd, conv_bwd_data, conv_bwd_weight, conv_weights: n spatial dimensions in use, the first n of each array.
-// channels_last: images are (N, *S, C).  kernel: the weight's, for the bytes that conv_weights makes of it.  residual, relu: what conv_fwd adds last,
-// and whether it then takes the maximum with 0.
+// channels_last: with 1 images are (N, *S, C); with 2, which the CPU refuses, weights are (O, *K, C/groups) besides.  kernel: the weight's, for the
+// bytes that conv_weights makes of it.  residual, relu: what conv_fwd adds last, and whether it then takes the maximum with 0.
 struct conv_params {
     i64 n, stride[3], dilate[3], pad_lo[3], pad_hi[3], groups, channels_last, kernel[3], residual, relu;
 };

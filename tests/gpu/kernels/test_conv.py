@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from gpu.kernel_support import compare_row, run_row
 
+from cymx import _ops
 from cymx.base import NUMPY_DTYPES, MXNetError
 from cymx.gpu.recipe import Device
 
@@ -44,8 +45,8 @@ class Case:
         return (self.batch, *size, channels) if self.last else (self.batch, channels, *size)
 
 
-def check(case, device=FEW, **settings):
-    """Compare all three directions."""
+def operands(case):
+    """Return an image, a weight, an output's gradient, and a bias and a residual where the case has them."""
     rng = np.random.default_rng(5)
     zipped = zip(case.size, case.kernel, case.stride, case.dilate, case.pad)
     size = [(n + 2 * pad - (k - 1) * d - 1) // s + 1 for n, k, s, d, pad in zipped]
@@ -55,7 +56,12 @@ def check(case, device=FEW, **settings):
 
     x, dy = draw(case.image(case.groups * case.c, case.size)), draw(case.image(case.groups * case.o, size))
     w = draw((case.groups * case.o, case.c, *case.kernel))
-    more = [draw(case.groups * case.o)] * case.bias + [draw(dy.shape)] * case.residual
+    return x, w, dy, [draw(case.groups * case.o)] * case.bias + [draw(dy.shape)] * case.residual
+
+
+def check(case, device=FEW, **settings):
+    """Compare all three directions."""
+    x, w, dy, more = operands(case)
     settings = {"tolerance": TOLERANCE[case.dtype], "device": device, **settings}
     compare_row("conv_fwd", [x, w, *more], [(dy.shape, x.dtype)], case.block(case.residual, case.relu), **settings)
     compare_row("conv_bwd_data", [dy, w], [(x.shape, x.dtype)], case.block(), **settings)
@@ -92,6 +98,33 @@ def test_groups_and_channels_last(last):
     check(Case(*SQUARE, groups=2, c=5, o=3, last=last, residual=True, relu=True))
     check(Case((9, 8), (3, 3), (2, 1), (1, 2), (1, 1), groups=3, c=1, o=2, last=last, residual=True, relu=True))
     check(Case((9,), (3,), (2,), (1,), (1,), groups=2, c=3, o=1, last=last))
+
+
+def last_filter(w):
+    return np.ascontiguousarray(np.moveaxis(w, 1, -1))
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("sizes", ({"groups": 2, "c": 5, "o": 3}, {"groups": 3, "c": 1, "o": 2}, {"c": 40, "o": 9}))
+def test_filters_last(dtype, sizes):
+    """The weight is turned in scratch, beside the parts of a sum; the CPU is given it channels first."""
+    case = Case((9, 8), (3, 2), (2, 1), (1, 1), (1, 0), last=True, dtype=dtype, **sizes)
+    x, w, dy, more = operands(case)
+    for row, (a, b), out in (
+        ("conv_fwd", (x, w), dy),
+        ("conv_bwd_data", (dy, w), x),
+        ("conv_bwd_weight", (dy, x), w),
+    ):
+        forward, by_filter = row == "conv_fwd", out is w
+        block, rest = case.block(), more if forward else []
+        wanted = [np.zeros(out.shape, out.dtype)]
+        _ops.launch(row, [a, b, *rest], wanted, block)
+        shape = last_filter(w).shape if by_filter else out.shape
+        block = (*block[:14], 2, *block[15:])
+        inputs = [a, b if by_filter else last_filter(b), *rest]
+        (y,) = run_row(row, inputs, [(shape, x.dtype)], block, device=MANY)
+        y = np.moveaxis(y, -1, 1) if by_filter else y
+        np.testing.assert_allclose(*(v.astype(np.float64) for v in (y, wanted[0])), *2 * [TOLERANCE[dtype]])
 
 
 def test_few_outputs_are_summed_in_parts():

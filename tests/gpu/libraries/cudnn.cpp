@@ -13,11 +13,13 @@ struct Handle {
 };
 struct Tensor {
     static constexpr const char *name = "tensor";
-    int type, n, dims[5], strides[5];
+    int type, n, dims[5];
+    bool last, either; // whether channels are last in memory; whether that makes no difference
 };
 struct Filter {
     static constexpr const char *name = "filter";
     int type, n, dims[5];
+    bool last;
 };
 struct Convolution {
     static constexpr const char *name = "convolution";
@@ -41,12 +43,20 @@ constexpr int algorithm_number = 1, first_choice = 3;
 struct Shape {
     int type;
     int64_t batch, channels, filters, groups, x[3], w[3], y[3], pad[3], stride[3], dilation[3];
+    bool last;
+    // Where an element lies of an array of so many channels and pixels.
+    int64_t place(int64_t n, int64_t channel, int64_t channels, int64_t pixel, const int64_t *size) const {
+        const int64_t pixels = size[0] * size[1] * size[2];
+        return last ? (n * pixels + pixel) * channels + channel : (n * channels + channel) * pixels + pixel;
+    }
 };
 
 bool read(const Tensor *x, const Filter *w, const Convolution *c, const Tensor *y, Shape *s) {
     if (!x || !w || !c || !y || x->n != w->n || x->n != y->n || c->n != x->n - 2 || x->type != w->type || x->type != y->type) return false;
     if (c->compute != (x->type == 1 ? 1 : 0)) return false;
-    *s = {x->type, x->dims[0], x->dims[1], w->dims[0], c->groups, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {}, {1, 1, 1}, {1, 1, 1}};
+    for (const Tensor *t : {x, y})
+        if (t->last != w->last && !t->either) return false; // images and filters must lie alike
+    *s = {x->type, x->dims[0], x->dims[1], w->dims[0], c->groups, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {}, {1, 1, 1}, {1, 1, 1}, w->last};
     if (y->dims[0] != s->batch || y->dims[1] != s->filters || w->dims[1] * s->groups != s->channels || s->filters % s->groups) return false;
     for (int i = 0; i < c->n; ++i) {
         s->x[i] = x->dims[i + 2], s->w[i] = w->dims[i + 2], s->y[i] = y->dims[i + 2];
@@ -75,8 +85,7 @@ template <class F> void each(const Shape &s, F f) {
                         }
                         if (!inside) continue;
                         const int64_t channel = k / filters * per_group + c;
-                        f((n * s.channels + channel) * s.x[0] * s.x[1] * s.x[2] + place, (k * per_group + c) * s.w[0] * s.w[1] * s.w[2] + r,
-                          (n * s.filters + k) * s.y[0] * s.y[1] * s.y[2] + o);
+                        f(s.place(n, channel, s.channels, place, s.x), s.place(k, c, per_group, r, s.w), s.place(n, k, s.filters, o, s.y));
                     }
 }
 
@@ -118,20 +127,25 @@ EXPORT int cudnnSetTensorNdDescriptor(void *tensor, int type, int n, const int *
     Tensor *t = known<Tensor>(tensor);
     if (!t || n < 4 || n > 5) return INVALID;
     t->type = type, t->n = n;
-    int stride = 1;
-    for (int i = n - 1; i >= 0; --i) {
-        if (strides[i] != stride) return INVALID;
-        t->dims[i] = dims[i], t->strides[i] = stride;
-        stride *= dims[i];
+    bool fits[2] = {true, true}; // channels first, channels last
+    for (int last = 0; last < 2; ++last) {
+        int stride = last ? dims[1] : 1;
+        for (int i = n - 1; i >= 0; --i) {
+            t->dims[i] = dims[i];
+            const bool channel = last && i == 1;
+            fits[last] &= strides[i] == (channel ? 1 : stride) || dims[i] == 1;
+            stride *= channel ? 1 : dims[i];
+        }
     }
-    return SUCCESS;
+    t->last = !fits[0], t->either = fits[0] && fits[1];
+    return fits[0] || fits[1] ? SUCCESS : INVALID;
 }
 EXPORT int cudnnDestroyTensorDescriptor(void *tensor) { return destroy<Tensor>(tensor); }
 EXPORT int cudnnCreateFilterDescriptor(void **filter) { return make<Filter>(filter); }
 EXPORT int cudnnSetFilterNdDescriptor(void *filter, int type, int format, int n, const int *dims) {
     Filter *f = known<Filter>(filter);
-    if (!f || format != 0 || n < 4 || n > 5) return INVALID;
-    f->type = type, f->n = n;
+    if (!f || (format != 0 && format != 1) || n < 4 || n > 5) return INVALID;
+    f->type = type, f->n = n, f->last = format == 1;
     for (int i = 0; i < n; ++i) f->dims[i] = dims[i];
     return SUCCESS;
 }
@@ -184,9 +198,10 @@ EXPORT int cudnnConvolutionBiasActivationForward(void *handle, const void *alpha
     Tensor *out = known<Tensor>(y), *b = known<Tensor>(bias);
     Activation *a = known<Activation>(activation);
     if (!read(known<Tensor>(x), known<Filter>(w), known<Convolution>(c), out, &s) || !known<Tensor>(z) || !a || !b) return INVALID;
-    if (!is_one(alpha, s.type) || b->dims[1] != s.filters || count(b) != s.filters) return INVALID;
+    const Tensor *other = known<Tensor>(z);
+    if (!is_one(alpha, s.type) || b->dims[1] != s.filters || count(b) != s.filters || (other->last != s.last && !other->either)) return INVALID;
     const bool adds = is_one(alpha_z, s.type), relu = a->mode == 1;
-    const int64_t n = count(out), inner = n / (s.batch * s.filters);
+    const int64_t n = count(out), inner = s.last ? 1 : n / (s.batch * s.filters);
     return run(handle, workspace, bytes, algorithm, [=] {
         std::vector<double> sums(n);
         each(s, [&](int64_t i, int64_t j, int64_t k) { sums[k] += load(x_at, s.type, i) * load(w_at, s.type, j); });
