@@ -1,6 +1,8 @@
 // Runs a plan's steps.  Knows nothing of operators: it resolves operands to addresses and calls kernels.  Called by: cymx/_ops.pyx.
 #include "plan.h"
 
+#include "kept.h"
+
 #include <atomic>
 #include <cstdio>
 #include <cstring>
@@ -20,21 +22,10 @@ struct Step {
     int64_t params_bytes;
     int64_t scratch_offset, scratch_bytes;
     uint64_t n_random;
-    std::vector<int32_t> sources; // of a step whose outputs are kept
-    int64_t seen_offset;
+    cymx::Sources sources; // of a step whose outputs are kept
 };
 
 void *address(void *const *slots, int32_t slot, int64_t offset) { return static_cast<char *>(slots[slot]) + offset; }
-
-// Whether all that a kept step's outputs were made from is as it was then.
-bool is_fresh(const Step &step, const cymx_buffer *const *buffers, const uint64_t *seen) {
-    bool fresh = !step.sources.empty();
-    for (size_t i = 0; i < step.sources.size() && fresh; ++i) {
-        const cymx_buffer *source = buffers[step.sources[i]];
-        fresh = !source->exposed && source->version == seen[i];
-    }
-    return fresh;
-}
 
 int run_step(const Step &step, void *const *slots, int32_t last_slot, uint64_t seed, uint64_t counter, cymx_error *err) {
     const int n = step.n_in + step.n_out;
@@ -78,6 +69,7 @@ struct cymx_plan {
     std::atomic<int64_t> references{1};
     int32_t n_slots = 0;
     std::vector<Step> steps;
+    const void *kept_in = nullptr; // the arena that holds what is kept
 };
 
 extern "C" cymx_plan *cymx_plan_new(int32_t n_slots) {
@@ -96,7 +88,7 @@ extern "C" void cymx_plan_release(cymx_plan *plan) {
 
 extern "C" void cymx_plan_add(cymx_plan *plan, cymx_kernel kernel, const char *label, const cymx_operand *operands, int32_t n_in, int32_t n_out,
                               const void *params, int64_t params_bytes, int64_t scratch_offset, int64_t scratch_bytes, uint64_t n_random) {
-    Step step{kernel, label, {operands, operands + n_in + n_out}, n_in, n_out, {}, params_bytes, scratch_offset, scratch_bytes, n_random, {}, 0};
+    Step step{kernel, label, {operands, operands + n_in + n_out}, n_in, n_out, {}, params_bytes, scratch_offset, scratch_bytes, n_random, {}};
     step.params.resize((params_bytes + 7) / 8 + 1);
     if (params_bytes) {
         std::memcpy(step.params.data(), params, params_bytes);
@@ -104,9 +96,8 @@ extern "C" void cymx_plan_add(cymx_plan *plan, cymx_kernel kernel, const char *l
     plan->steps.push_back(std::move(step));
 }
 
-extern "C" void cymx_plan_keep(cymx_plan *plan, const int32_t *sources, int32_t n_sources, int64_t seen_offset) {
-    plan->steps.back().sources.assign(sources, sources + n_sources);
-    plan->steps.back().seen_offset = seen_offset;
+extern "C" void cymx_plan_keep(cymx_plan *plan, const int32_t *sources, int32_t n_sources) {
+    plan->steps.back().sources = cymx::Sources(sources, n_sources);
 }
 
 extern "C" uint64_t cymx_plan_n_random(const cymx_plan *plan, int32_t start, int32_t stop) {
@@ -117,21 +108,26 @@ extern "C" uint64_t cymx_plan_n_random(const cymx_plan *plan, int32_t start, int
     return n;
 }
 
-extern "C" int cymx_plan_run(const cymx_plan *plan, int32_t start, int32_t stop, void *const *slots, const cymx_buffer *const *buffers, uint64_t seed,
+extern "C" int cymx_plan_run(cymx_plan *plan, int32_t start, int32_t stop, void *const *slots, const cymx_buffer *const *buffers, uint64_t seed,
                              uint64_t counter, cymx_error *err) {
+    const void *arena = slots[plan->n_slots - 1];
+    bool keeps = false;
     for (int32_t i = start; i < stop; ++i) {
-        const Step &step = plan->steps[i];
-        uint64_t *seen = step.sources.empty() ? nullptr : static_cast<uint64_t *>(address(slots, plan->n_slots - 1, step.seen_offset));
-        if (is_fresh(step, buffers, seen)) {
+        Step &step = plan->steps[i];
+        if (step.sources && plan->kept_in == arena && step.sources.unchanged(buffers)) {
             continue;
         }
         if (const int code = run_step(step, slots, plan->n_slots - 1, seed, counter, err)) {
             return code;
         }
-        for (size_t s = 0; s < step.sources.size(); ++s) {
-            seen[s] = buffers[step.sources[s]]->version;
+        if (step.sources) {
+            step.sources.note(buffers);
+            keeps = true;
         }
         counter += step.n_random;
+    }
+    if (keeps) {
+        plan->kept_in = arena; // plans that keep nothing are run by many threads at once
     }
     return CYMX_OK;
 }

@@ -1,5 +1,6 @@
 /* A compiled plan: steps whose operands lie at fixed offsets of numbered slots, run one after another without the GIL.
- * Immutable once built and reference-counted, so that queued runs outlive the Python object.  Called by: cymx/_ops.pyx. */
+ * Immutable once built, but for what it notes of kept steps, and reference-counted, so that queued runs outlive the Python object.
+ * Called by: cymx/_ops.pyx. */
 #ifndef CYMX_PLAN_H_
 #define CYMX_PLAN_H_
 
@@ -24,13 +25,13 @@ void cymx_plan_release(cymx_plan *plan);
 /* Appends a step; operands are n_in inputs, then n_out outputs.  Everything is copied.  scratch lies in the last slot.  n_random: Philox counters used. */
 void cymx_plan_add(cymx_plan *plan, cymx_kernel kernel, const char *label, const cymx_operand *operands, int32_t n_in, int32_t n_out,
                    const void *params, int64_t params_bytes, int64_t scratch_offset, int64_t scratch_bytes, uint64_t n_random);
-/* Keeps what the step appended last makes: it is run only where one of the buffers in these slots was written since, or may have been.  The last slot
- * (the arena), which starts as zeros there, holds the versions seen, n_sources of 8 bytes from seen_offset on.  Such a step draws no random numbers. */
-void cymx_plan_keep(cymx_plan *plan, const int32_t *sources, int32_t n_sources, int64_t seen_offset);
+/* Keeps what the step appended last makes: it is run only where one of the buffers in these slots was written since, or may have been, or where the
+ * last slot (the arena) is another than before.  Runs of such a plan follow one another.  The step draws no random numbers. */
+void cymx_plan_keep(cymx_plan *plan, const int32_t *sources, int32_t n_sources);
 /* Philox counters that the steps [start, stop) use together. */
 uint64_t cymx_plan_n_random(const cymx_plan *plan, int32_t start, int32_t stop);
 /* Runs the steps [start, stop) with slot i at slots[i], in buffers[i].  The message of a failing step begins with its label. */
-int cymx_plan_run(const cymx_plan *plan, int32_t start, int32_t stop, void *const *slots, const cymx_buffer *const *buffers, uint64_t seed,
+int cymx_plan_run(cymx_plan *plan, int32_t start, int32_t stop, void *const *slots, const cymx_buffer *const *buffers, uint64_t seed,
                   uint64_t counter, cymx_error *err);
 
 #ifdef __cplusplus

@@ -45,10 +45,10 @@ cdef extern from "plan.h" nogil:
         cymx_plan *plan, cymx_kernel kernel, const char *label, const cymx_operand *operands, int32_t n_in, int32_t
         n_out,
         const void *params, int64_t params_bytes, int64_t scratch_offset, int64_t scratch_bytes, uint64_t n_random)
-    void cymx_plan_keep(cymx_plan *plan, const int32_t *sources, int32_t n_sources, int64_t seen_offset)
+    void cymx_plan_keep(cymx_plan *plan, const int32_t *sources, int32_t n_sources)
     uint64_t cymx_plan_n_random(const cymx_plan *plan, int32_t start, int32_t stop)
     int cymx_plan_run(
-        const cymx_plan *plan, int32_t start, int32_t stop, void **slots, cymx_buffer **buffers, uint64_t seed,
+        cymx_plan *plan, int32_t start, int32_t stop, void **slots, cymx_buffer **buffers, uint64_t seed,
         uint64_t counter, cymx_error *err)
 
 cdef extern from "dispatch.h" nogil:
@@ -272,13 +272,12 @@ cdef class Parts:
 
 @cython.final
 cdef class Plan(Parts):
-    """Compiled steps on numbered slots: bound arrays first, the arena last.  Immutable; may be run by many threads.
+    """Compiled steps on numbered slots: bound arrays first, the arena last.  May be run by many threads.
 
     steps: (kernel, label, inputs, outputs, params, scratch, n_random, work) with operands (slot, offset in bytes,
     shape, dtype) and scratch (offset in the arena, bytes).
-    n_arrays: the number of bound arrays.   split: the number of forward steps.   kept: step -> (slots, offset in the
-    arena) of steps that run again only where an array of these slots was written; the arena starts with zeros there, 8
-    bytes a slot.
+    n_arrays: the number of bound arrays.   split: the number of forward steps.   kept: step -> slots, of steps that run
+    again only where an array of these slots was written; all runs are given one arena then.
     """
 
     cdef cymx_plan *ptr
@@ -291,8 +290,7 @@ cdef class Plan(Parts):
             kernel, label, inputs, outputs, params, scratch, n_random, _ = step
             self.add(kernel, label, inputs, outputs, params, scratch, n_random)
             if kept and number in kept:
-                slots, seen_offset = kept[number]
-                self.keep(slots, seen_offset)
+                self.keep(kept[number])
         for part, chosen in enumerate((steps, steps[:split], steps[split:])):
             self.flags[part] = CYMX_TASK_SMALL if sum(step[7] for step in chosen) <= SMALL_WORK else 0
             if any(step[7] >= TEAM_WORK for step in chosen):
@@ -321,13 +319,13 @@ cdef class Plan(Parts):
         finally:
             free(operands)
 
-    cdef keep(self, sources, int64_t seen_offset):
+    cdef keep(self, sources):
         cdef int32_t *slots = <int32_t *>malloc(sizeof(int32_t) * (len(sources) + 1))
         if slots is NULL:
             raise MemoryError("no memory for a plan")
         for i, slot in enumerate(sources):
             slots[i] = slot
-        cymx_plan_keep(self.ptr, slots, len(sources), seen_offset)
+        cymx_plan_keep(self.ptr, slots, len(sources))
         free(slots)
 
     def run(self, list arrays, Buffer arena, int part=0):

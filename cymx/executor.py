@@ -122,8 +122,6 @@ class Executor:
             plan = compile_graph(self._graph, types, train, wanted, self._ctx, self._group2ctx, own_arena=True)
             arrays = [self._array(name, inputs) for name, _ in plan.arrays]
             arena = Buffer(plan.arena_bytes, self._ctx.device_typeid, self._ctx.device_id) if plan.arena_bytes else None
-            if arena is not None and plan.seen_bytes:
-                memoryview(arena)[: plan.seen_bytes] = bytes(plan.seen_bytes)
             heads = {int(name[5:]): slot for slot, (name, _) in enumerate(plan.arrays) if name.startswith("head:")}
             bound = self._runs[train, gradients] = _Bound(plan, arrays, arena, heads)
         return bound

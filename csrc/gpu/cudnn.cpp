@@ -36,6 +36,7 @@ struct Convolution {
         if (activation) library->cudnnDestroyActivationDescriptor(activation);
     }
     bool wide() const { return s.type == 1; }
+    int math() const { return s.type == 2 || s.type == 12 || (s.type == 0 && s.tf32) ? TENSOR_OP_MATH : FMA_MATH; }
     int type() const { return s.type == 0 ? DATA_FLOAT : s.type == 1 ? DATA_DOUBLE : s.type == 2 ? DATA_HALF : DATA_BFLOAT16; }
 };
 
@@ -125,8 +126,7 @@ int describe(Convolution &c) {
     if (const int code = library->cudnnSetConvolutionNdDescriptor(c.convolution, n, pads, strides, dilations, CROSS_CORRELATION, compute))
         return code;
     if (const int code = library->cudnnSetConvolutionGroupCount(c.convolution, static_cast<int>(c.s.groups))) return code;
-    const int math = c.s.type == 2 || c.s.type == 12 || c.s.tf32 ? TENSOR_OP_MATH : FMA_MATH;
-    if (const int code = library->cudnnSetConvolutionMathType(c.convolution, math)) return code;
+    if (const int code = library->cudnnSetConvolutionMathType(c.convolution, c.math())) return code;
     if (c.s.which != CYMX_CONV_FORWARD || !c.s.bias) return 0;
     int64_t bias[5] = {1, c.s.y[1], 1, 1, 1};
     if (const int code = make_tensor(c, bias, &c.bias)) return code;
@@ -155,7 +155,8 @@ int choose(Convolution &c) {
         if (only_implicit && choice.algorithm != IMPLICIT_PRECOMP_GEMM) continue;
         c.algorithm = choice.algorithm;
         c.workspace_bytes = choice.workspace_bytes;
-        return 0;
+        // The guess holds with the choice's own arithmetic; its default allows TF32, so plain float32 stays as it is.
+        return c.math() == FMA_MATH ? 0 : c.library->cudnnSetConvolutionMathType(c.convolution, choice.math);
     }
     return NOT_SUPPORTED;
 }

@@ -1,6 +1,8 @@
 // Queues a GPU plan's launches, or captures and replays them.  See plan.h.  Called by: cymx/gpu/_plan.pyx.
 #include "gpu/plan.h"
 
+#include "kept.h"
+
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -41,6 +43,7 @@ struct Step {
     std::vector<int32_t> after;
     bool awaited; // whether a later step of another lane waits for it
     std::vector<Launch> launches;
+    cymx::Sources sources; // of a step whose outputs are kept
 };
 
 struct Part {
@@ -111,16 +114,35 @@ struct cymx_gpu_plan {
     bool replays = false;
     std::vector<Step> steps;
     Part parts[n_parts] = {};
+    uint64_t kept_in = 0; // the arena that holds what is kept
+
+    int run_step(const cymx_driver *driver, void *stream, Step &step, const uint64_t *slots, bool waits, const char **label) {
+        *label = step.label.c_str();
+        for (Launch &launch : step.launches) {
+            if (const int code = queue(launch, driver, stream, slots)) return code;
+        }
+        return waits ? driver->cuStreamSynchronize(stream) : 0;
+    }
 
     int run(const cymx_driver *driver, void *stream, int32_t start, int32_t stop, const uint64_t *slots, bool waits, const char **label) {
         for (int32_t i = start; i < stop; ++i) {
-            *label = steps[i].label.c_str();
-            for (Launch &launch : steps[i].launches) {
-                if (const int code = queue(launch, driver, stream, slots)) return code;
-            }
-            if (!waits) continue;
-            if (const int code = driver->cuStreamSynchronize(stream)) return code;
+            if (steps[i].sources) continue;
+            if (const int code = run_step(driver, stream, steps[i], slots, waits, label)) return code;
         }
+        return 0;
+    }
+
+    // Queues the kept steps whose variables were written.  They read nothing else, so they may go before the others.
+    int renew(const cymx_driver *driver, void *stream, int32_t start, int32_t stop, const uint64_t *slots, const cymx_buffer *const *buffers,
+              bool waits, const char **label) {
+        const uint64_t arena = slots[n_slots - 2];
+        for (int32_t i = start; i < stop; ++i) {
+            Step &step = steps[i];
+            if (!step.sources || (kept_in == arena && step.sources.unchanged(buffers))) continue;
+            if (const int code = run_step(driver, stream, step, slots, waits, label)) return code;
+            step.sources.note(buffers);
+        }
+        kept_in = arena;
         return 0;
     }
 
@@ -134,6 +156,7 @@ struct cymx_gpu_plan {
         if (const int code = capture.record(0, &fork)) return code;
         for (int32_t i = start; i < stop; ++i) {
             Step &step = steps[i];
+            if (step.sources) continue;
             void *stream = capture.streams[step.lane];
             *label = step.label.c_str();
             if (!joined[step.lane]) {
@@ -200,7 +223,11 @@ extern "C" void cymx_gpu_plan_release(cymx_gpu_plan *plan, const cymx_driver *dr
 
 extern "C" void cymx_gpu_plan_step(cymx_gpu_plan *plan, const char *label, int32_t lane, const int32_t *after, int32_t n_after) {
     for (int32_t i = 0; i < n_after; ++i) plan->steps[after[i]].awaited = true;
-    plan->steps.push_back(Step{label, lane, {after, after + n_after}, false, {}});
+    plan->steps.push_back(Step{label, lane, {after, after + n_after}, false, {}, {}});
+}
+
+extern "C" void cymx_gpu_plan_keep(cymx_gpu_plan *plan, const int32_t *sources, int32_t n_sources) {
+    plan->steps.back().sources = cymx::Sources(sources, n_sources);
 }
 
 extern "C" void cymx_gpu_plan_launch(cymx_gpu_plan *plan, void *function, const uint32_t *dims, uint32_t shared_bytes, const cymx_gpu_arg *args,
@@ -238,9 +265,10 @@ extern "C" void cymx_gpu_plan_call(cymx_gpu_plan *plan, cymx_gpu_call call, cons
 }
 
 extern "C" int cymx_gpu_plan_run(cymx_gpu_plan *plan, const cymx_driver *driver, void *stream, int32_t which, int32_t start, int32_t stop,
-                                 const uint64_t *slots, int waits, const char **label) {
+                                 const uint64_t *slots, const cymx_buffer *const *buffers, int waits, const char **label) {
     Part &part = plan->parts[which];
     *label = "";
+    if (const int code = plan->renew(driver, stream, start, stop, slots, buffers, waits, label)) return code;
     if (!plan->replays || part.refused || waits) return plan->run(driver, stream, start, stop, slots, waits, label);
     const bool again = std::equal(slots, slots + plan->n_slots, part.slots.begin(), part.slots.end());
     if (!again) { // the first run here loads kernels and makes workspaces; the next one may be captured

@@ -4,6 +4,7 @@
 #ifndef CYMX_GPU_PLAN_H_
 #define CYMX_GPU_PLAN_H_
 
+#include "cymx.h"
 #include "gpu/driver.h"
 #include "gpu/library.h"
 
@@ -32,10 +33,13 @@ void cymx_gpu_plan_launch(cymx_gpu_plan *plan, void *function, const uint32_t *d
 void cymx_gpu_plan_fill(cymx_gpu_plan *plan, int32_t slot, int64_t offset, int64_t bytes, int32_t value);
 /* Takes over a library's call; its last argument, the workspace, is rounded up to 256 bytes. */
 void cymx_gpu_plan_call(cymx_gpu_plan *plan, cymx_gpu_call call, const cymx_gpu_arg *args, int32_t n_args);
-/* Queues the steps [start, stop), part `part` of the plan (0 to 2), with slot i at slots[i].  Returns a CUresult, or a
+/* Keeps what the step begun last makes, as cymx_plan_keep says; the last slot but one is the arena.  Such steps are queued before all others, and are
+ * never captured. */
+void cymx_gpu_plan_keep(cymx_gpu_plan *plan, const int32_t *sources, int32_t n_sources);
+/* Queues the steps [start, stop), part `part` of the plan (0 to 2), with slot i at slots[i], in buffers[i].  Returns a CUresult, or a
  * negative status of a library; *label is then the failing step's.  waits: for each step, so that it is; nothing is replayed then. */
 int cymx_gpu_plan_run(cymx_gpu_plan *plan, const cymx_driver *driver, void *stream, int32_t part, int32_t start, int32_t stop, const uint64_t *slots,
-                      int waits, const char **label);
+                      const cymx_buffer *const *buffers, int waits, const char **label);
 /* Whether the part is replayed as a graph now; for tests. */
 int cymx_gpu_plan_captured(const cymx_gpu_plan *plan, int32_t part);
 

@@ -71,8 +71,8 @@ def compile_graph(
     types: variable name -> type.   grad_req: variable name -> 'write' or 'add', for the gradients to compute; needs
     train.
     in_place: names of variables that take the outputs, one for each, so that there are no outputs.
-    own_arena: whether all runs are given one arena, which starts with zeros in its first Plan.seen_bytes, so that an
-    inference plan may keep there what depends on weights alone.
+    own_arena: whether all runs are given one arena, so that an inference plan may keep there what depends on weights
+    alone.
     backend: where it will run, if not where the context says.
     Slots are named arg:NAME (every variable), out:K, head:K (gradient that flows into output K) and grad:NAME.  Raises
     MXNetError.
@@ -95,7 +95,7 @@ def compile_graph(
     if options.join and (joined := join(typed)) is not typed:
         typed = simplify(joined)
     typed = channels_last(layout(typed), backend, options.channels_last)
-    keeps = own_arena and not train and backend.reorders
+    keeps = own_arena and not train
     if options.fold and not train:
         typed = fold(typed)
     if backend.reorders:

@@ -1,8 +1,8 @@
 """Kept: find the work that depends on nothing but variables and need not be done again while they stay as they are.
 
-These are the weights and biases that convolutions read, as fold.py and prepare.py make them: by Map steps and one
-reorder or transform, never by a network of their own.  Their steps note the variables; the runtime skips them while
-none of these was written (csrc/plan.h), and memory.py gives their results memory of their own.
+These are the weights and biases that convolutions read, as channels_last.py, fold.py and prepare.py make them: by Map
+steps and a reorder or transform, never by a network of their own.  Their steps name the variables; the runtime skips
+them while none of these was written (csrc/kept.h), and memory.py gives their results memory of their own.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from ..ir import Entry, Graph, Node
 from ..ops._def import Map, View, find
 from .fuse import CONSTANT, Step, stored
 
-_CONVOLUTIONS = find("_conv_fwd"), find("_winograd_fwd")
-_WEIGHTS = find("_conv_weights"), find("_winograd_weights")
+_CONVOLUTIONS = find("_conv_fwd"), find("_conv_bwd_data"), find("_winograd_fwd")
+_WEIGHTS = find("_conv_weights"), find("_winograd_weights"), find("transpose")
 
 
 def kept_nodes(graph: Graph) -> set[Node]:
@@ -28,7 +28,10 @@ def kept_nodes(graph: Graph) -> set[Node]:
             fixed.add(node)
     found: set[Node] = set()
     waiting = [
-        e.node for n in nodes if n.op in _CONVOLUTIONS and not n.backward for e in n.inputs[1 : 3 - n.params.no_bias]
+        e.node
+        for n in nodes
+        if n.op in _CONVOLUTIONS and not n.backward
+        for e in n.inputs[1 : 3 - getattr(n.params, "no_bias", True)]
     ]
     while waiting:
         node = waiting.pop()

@@ -21,16 +21,12 @@ ALIGNMENT = 64
 class Memory:
     """offsets: stored entry -> offset in the arena.
 
-    scratch: step number -> (offset, bytes) of its scratch.  seen: step number -> offset of what it has seen of its
-    sources.
-    arena_bytes: the arena's size.  seen_bytes: how much of it, from the beginning, must start with zeros.
+    scratch: step number -> (offset, bytes) of its scratch.   arena_bytes: the arena's size.
     """
 
     offsets: dict[Entry, int] = field(default_factory=dict)
     scratch: dict[int, tuple[int, int]] = field(default_factory=dict)
-    seen: dict[int, int] = field(default_factory=dict)
     arena_bytes: int = 0
-    seen_bytes: int = 0
 
 
 def memory(
@@ -75,13 +71,7 @@ def memory(
 
 
 def _keep(steps: Sequence[Step], last_use: dict[Entry, int], result: Memory, arena: "_Arena") -> None:
-    """Give what steps with sources make for others a place of its own, and the steps one for what they have seen."""
-    for number, step in enumerate(steps):
-        if step.sources:
-            result.seen[number] = result.seen_bytes
-            result.seen_bytes += 8 * len(step.sources)
-    if result.seen_bytes:
-        arena.take("seen", result.seen_bytes)
+    """Give what steps with sources make for others a place of its own."""
     kept = {output for step in steps if step.sources for output in step.outputs}
     for entry in dict.fromkeys(stored(e) for step in steps if not step.sources for e in step.inputs):
         if entry in kept:

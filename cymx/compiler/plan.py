@@ -40,7 +40,6 @@ class Plan:
 
     arrays: tuple[tuple[str, Type], ...]
     arena_bytes: int
-    seen_bytes: int
     n_forward: int
     runner: Any
     text: str
@@ -89,13 +88,13 @@ def plan(
         lines += _text_of(step) if step.is_program else []
     lines.append(f"arena: {places.arena_bytes} bytes")
     n_forward = sum(not step.backward for step in steps)
-    kept = {i: ([outside[e] for e in steps[i].sources], offset) for i, offset in places.seen.items()}
+    kept = {number: [outside[e] for e in step.sources] for number, step in enumerate(steps) if step.sources}
     runner = backend.runner(rows, works, len(arrays), n_forward, kept, replays)
     overwritable: frozenset[int] = frozenset()
     if len(steps) == 1 and steps[0].is_map:
         overwritable = frozenset(outside[stored(e)] for e in steps[0].inputs if e.shape == steps[0].outputs[0].shape)
     text = "\n".join(lines)
-    return Plan(tuple(arrays), places.arena_bytes, places.seen_bytes, n_forward, runner, text, overwritable)
+    return Plan(tuple(arrays), places.arena_bytes, n_forward, runner, text, overwritable)
 
 
 def operands(step: Step, launch: Launch) -> tuple[list[Tensor], list[Tensor]]:

@@ -54,10 +54,11 @@ cdef extern from "gpu/plan.h" nogil:
         cymx_gpu_plan *plan, void *function, const uint32_t *dims, uint32_t shared_bytes, const cymx_gpu_arg *args,
         int32_t n_args)
     void cymx_gpu_plan_call(cymx_gpu_plan *plan, cymx_gpu_call call, const cymx_gpu_arg *args, int32_t n_args)
+    void cymx_gpu_plan_keep(cymx_gpu_plan *plan, const int32_t *sources, int32_t n_sources)
     void cymx_gpu_plan_fill(cymx_gpu_plan *plan, int32_t slot, int64_t offset, int64_t nbytes, int32_t value)
     int cymx_gpu_plan_run(
         cymx_gpu_plan *plan, const cymx_driver *driver, void *stream, int32_t part, int32_t start, int32_t stop,
-        const uint64_t *slots, int waits, const char **label)
+        const uint64_t *slots, cymx_buffer **buffers, int waits, const char **label)
     int cymx_gpu_plan_captured(const cymx_gpu_plan *plan, int32_t part)
 
 
@@ -67,10 +68,11 @@ cdef struct RunTask:
     cymx_buffer **writes
     int32_t n_reads, n_writes
     int32_t device_id, part, start, stop
+    cymx_buffer **buffers
     uint64_t *slots
     uint64_t *states  # Philox key and first counter of each random step
     int32_t n_states, n_slots
-    # then the reads and writes, the slots and the states
+    # then the reads, the writes, the buffers, the slots and the states
 
 
 cdef int run_plan(void *arg, cymx_error *err) noexcept nogil:
@@ -88,7 +90,8 @@ cdef int run_plan(void *arg, cymx_error *err) noexcept nogil:
             2 * sizeof(uint64_t) * task.n_states, err)
     if code == 0:
         result = cymx_gpu_plan_run(
-            task.plan, gpu_driver(), stream, task.part, task.start, task.stop, task.slots, naive(), &label)
+            task.plan, gpu_driver(), stream, task.part, task.start, task.stop, task.slots, task.buffers,
+            naive(), &label)
         if result < 0:
             code = err.code = CYMX_FAILED
             snprintf(err.message, sizeof(err.message), "%s: NVIDIA's library failed with status %d", label, -result)
@@ -126,7 +129,7 @@ cdef class Plan(Parts):
 
     steps: rows as _ops.Plan takes them.   n_arrays: the number of bound arrays.   split: the number of forward steps.
     works: for each step its recipe.Work.   functions: recipe.Kernel -> CUfunction.   places: for each step its lane in
-    a captured graph, and the steps of other lanes that it waits for.
+    a captured graph, and the steps of other lanes that it waits for.   kept: as _ops.Plan takes it.
     replays: whether a part that runs again on the same arrays is captured as a graph.
     """
 
@@ -136,7 +139,8 @@ cdef class Plan(Parts):
     cdef Buffer states  # a Philox key and a counter for each of these, on the device
 
     def __init__(
-            self, steps, int32_t n_arrays, int32_t split, int32_t device_id, works, functions, places, bint replays):
+            self, steps, int32_t n_arrays, int32_t split, int32_t device_id, works, functions, places, kept,
+            bint replays):
         cdef int32_t after[64]
         cdef int32_t n_lanes = 1 + max((lane for lane, _ in places), default=0)
         cdef bytes label
@@ -154,12 +158,23 @@ cdef class Plan(Parts):
                 self.add(launch, functions, where)
             if n_random:
                 self.n_random.append((number, n_random))
+            if number in kept:
+                self.keep(kept[number])
         if self.n_random:
             self.states = Buffer(16 * len(self.n_random), 2, device_id)
 
     def __dealloc__(self):
         if self.ptr is not NULL:
             cymx_gpu_plan_release(self.ptr, gpu_driver())
+
+    cdef keep(self, sources):
+        cdef int32_t *slots = <int32_t *>malloc(sizeof(int32_t) * len(sources))
+        if slots is NULL:
+            raise MemoryError("no memory for a plan")
+        for i, slot in enumerate(sources):
+            slots[i] = slot
+        cymx_gpu_plan_keep(self.ptr, slots, len(sources))
+        free(slots)
 
     cdef add(self, launch, functions, where):
         cdef cymx_gpu_arg args[64]
@@ -218,7 +233,7 @@ cdef class Plan(Parts):
         arg.n_slots, arg.n_states = n + 2, 0
         arg.reads = <cymx_buffer **>(arg + 1)
         buffers = arg.reads + 2 * (n + 2)
-        arg.slots = <uint64_t *>(buffers + n + 2)
+        arg.buffers, arg.slots = buffers, <uint64_t *>(buffers + n + 2)
         arg.states = arg.slots + n + 2
         for i in range(n):
             buffers[i] = (<Array?>arrays[i]).ptr

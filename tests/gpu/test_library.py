@@ -82,12 +82,13 @@ def test_convolutions_and_their_gradients(made, settings, no_bias):
     assert made.count(("cudnn", True)) == 3 and ("cudnn", False) not in made
 
 
-def test_inference_adds_bias_residual_and_relu_in_the_call(made):
+@pytest.mark.parametrize("no_bias", [False, True])
+def test_inference_adds_bias_residual_and_relu_in_the_call(made, no_bias):
     x = mx.sym.var("x")
-    y = mx.sym.Convolution(x, kernel=(3, 3), pad=(1, 1), num_filter=4, name="conv")
+    y = mx.sym.Convolution(x, kernel=(3, 3), pad=(1, 1), num_filter=4, no_bias=no_bias, name="conv")
     symbol = mx.sym.Activation(y + mx.sym.var("other"), act_type="relu")
-    values = {"x": uniform(2, 3, 6, 6), "conv_weight": uniform(4, 3, 3, 3), "conv_bias": uniform(4)}
-    values["other"] = uniform(2, 4, 6, 6)
+    values = {"x": uniform(2, 3, 6, 6), "conv_weight": uniform(4, 3, 3, 3), "other": uniform(2, 4, 6, 6)}
+    values.update({} if no_bias else {"conv_bias": uniform(4)})
     found = []
     for context in (mx.cpu(), GPU):
         args = {name: mx.nd.array(value, ctx=context) for name, value in values.items()}

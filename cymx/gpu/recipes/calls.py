@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...base import DTYPE_FLAGS
-from ..recipe import Call, Device, In, Out, Tensor, Work
-from .common import FLOATING, channels_first, count
+from ..recipe import Call, Device, Fill, In, Out, Scratch, Tensor, Work
+from .common import FLOATING, ITEM_BYTES, channels_first, count, rounded
 
 
 def by_cublaslt(
@@ -38,11 +38,11 @@ def by_cudnn(
 ) -> Work:
     """Return a convolution as cuDNN's.
 
-    row: conv_fwd, conv_bwd_data or conv_bwd_weight.   s: conv.Settings.   Paddings that differ, images that lie
-    otherwise than filters, and a residual or relu without a bias stay with the plain kernels.
+    row: conv_fwd, conv_bwd_data or conv_bwd_weight.   s: conv.Settings.   Paddings that differ, and images that lie
+    otherwise than filters, stay with the plain kernels.
     """
     has_bias = row == "conv_fwd" and len(ins) == 3 + s.has_residual
-    fits = s.pad_lo == s.pad_hi and s.channels_last == s.filters_last and (has_bias or not (s.has_residual or s.relu))
+    fits = s.pad_lo == s.pad_hi and s.channels_last == s.filters_last
     if not fits or min(count(t.shape) for t in ins) == 0 or "cudnn" not in device.libraries:
         return plain
     x, w, y, args = {
@@ -50,11 +50,17 @@ def by_cudnn(
         "conv_bwd_data": lambda: (outs[0], ins[1], ins[0], (In(0), In(1), Out(0))),
         "conv_bwd_weight": lambda: (ins[1], outs[0], ins[0], (In(1), In(0), Out(0))),
     }[row]()
+    first: tuple[Fill, ...] = ()
+    scratch_bytes = plain.scratch_bytes
+    if (s.has_residual or s.relu) and not has_bias:  # cuDNN adds and cuts only beside a bias
+        bias, n_bytes = Scratch(rounded(scratch_bytes)), w.shape[0] * ITEM_BYTES[dtype]
+        args = (*args[:2], bias, *args[2:])
+        first, scratch_bytes, has_bias = (Fill(bias, n_bytes),), bias.offset + n_bytes, True
     n = len(s.stride)
     missing = (1,) * (2 - n)  # cuDNN knows two and three dimensions
-    first = [channels_first(t.shape) if s.channels_last else t.shape for t in (x, w, y)]
-    shapes = [(*shape[:2], *missing, *shape[2:]) for shape in first]
+    dims = [channels_first(t.shape) if s.channels_last else t.shape for t in (x, w, y)]
+    shapes = [(*d[:2], *missing, *d[2:]) for d in dims]
     arrays = [(*(0,) * (2 - n), *s.pad_lo), (*missing, *s.stride), (*missing, *s.dilate)]
     flags = map(int, (has_bias, s.has_residual, s.relu, device.tf32, s.channels_last))
     settings = (row, DTYPE_FLAGS[dtype], max(n, 2), *shapes, *arrays, s.groups, *flags)
-    return Work((Call("cudnn", args, settings, plain),), plain.scratch_bytes)
+    return Work((*first, Call("cudnn", args, settings, plain)), scratch_bytes)

@@ -38,12 +38,14 @@ struct Choice { // cudnnConvolution*AlgoPerf_t
 
 constexpr size_t used_workspace = 512;
 constexpr int algorithm_number = 1, first_choice = 3;
+constexpr int chosen_math = 2, fma_math = 3; // what the choice says, and what may stay where the caller wants plain float32
 
 // All that a convolution's loops need, in three dimensions.
 struct Shape {
     int type;
     int64_t batch, channels, filters, groups, x[3], w[3], y[3], pad[3], stride[3], dilation[3];
     bool last;
+    int math;
     // Where an element lies of an array of so many channels and pixels.
     int64_t place(int64_t n, int64_t channel, int64_t channels, int64_t pixel, const int64_t *size) const {
         const int64_t pixels = size[0] * size[1] * size[2];
@@ -56,7 +58,7 @@ bool read(const Tensor *x, const Filter *w, const Convolution *c, const Tensor *
     if (c->compute != (x->type == 1 ? 1 : 0)) return false;
     for (const Tensor *t : {x, y})
         if (t->last != w->last && !t->either) return false; // images and filters must lie alike
-    *s = {x->type, x->dims[0], x->dims[1], w->dims[0], c->groups, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {}, {1, 1, 1}, {1, 1, 1}, w->last};
+    *s = {x->type, x->dims[0], x->dims[1], w->dims[0], c->groups, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {}, {1, 1, 1}, {1, 1, 1}, w->last, c->math};
     if (y->dims[0] != s->batch || y->dims[1] != s->filters || w->dims[1] * s->groups != s->channels || s->filters % s->groups) return false;
     for (int i = 0; i < c->n; ++i) {
         s->x[i] = x->dims[i + 2], s->w[i] = w->dims[i + 2], s->y[i] = y->dims[i + 2];
@@ -105,13 +107,14 @@ int choose(const Shape &s, int wanted, int *found, void *results) {
     if (wanted < 2) return INVALID;
     *found = s.filters == 13 ? 0 : 2; // 13 filters stand for what the library has nothing for
     choices[0] = {first_choice, SUCCESS, 1, 0, 0, 0, {}};
-    choices[1] = {algorithm_number, SUCCESS, 2, used_workspace, 1, 0, {}};
+    choices[1] = {algorithm_number, SUCCESS, 2, used_workspace, 1, chosen_math, {}};
     return SUCCESS;
 }
 
-int run(void *handle, void *workspace, size_t bytes, int algorithm, std::function<void()> work) {
+int run(const Shape &s, void *handle, void *workspace, size_t bytes, int algorithm, std::function<void()> work) {
     Handle *h = known<Handle>(handle);
     if (!h || algorithm != algorithm_number || !workspace_fits(workspace, bytes)) return INVALID;
+    if (s.math != chosen_math && s.math != fma_math) return INVALID;
     return queue(h->stream, work);
 }
 
@@ -202,7 +205,7 @@ EXPORT int cudnnConvolutionBiasActivationForward(void *handle, const void *alpha
     if (!is_one(alpha, s.type) || b->dims[1] != s.filters || count(b) != s.filters || (other->last != s.last && !other->either)) return INVALID;
     const bool adds = is_one(alpha_z, s.type), relu = a->mode == 1;
     const int64_t n = count(out), inner = s.last ? 1 : n / (s.batch * s.filters);
-    return run(handle, workspace, bytes, algorithm, [=] {
+    return run(s, handle, workspace, bytes, algorithm, [=] {
         std::vector<double> sums(n);
         each(s, [&](int64_t i, int64_t j, int64_t k) { sums[k] += load(x_at, s.type, i) * load(w_at, s.type, j); });
         for (int64_t i = 0; i < n; ++i) {
@@ -216,7 +219,7 @@ EXPORT int cudnnConvolutionForward(void *handle, const void *alpha, void *x, con
     Shape s;
     if (!read(known<Tensor>(x), known<Filter>(w), known<Convolution>(c), known<Tensor>(y), &s) || !is_one(alpha, s.type)) return INVALID;
     const int64_t n = count(known<Tensor>(y));
-    return run(handle, workspace, bytes, algorithm, [=] {
+    return run(s, handle, workspace, bytes, algorithm, [=] {
         std::vector<double> sums(n);
         each(s, [&](int64_t i, int64_t j, int64_t k) { sums[k] += load(x_at, s.type, i) * load(w_at, s.type, j); });
         for (int64_t i = 0; i < n; ++i) store(y_at, s.type, i, sums[i]);
@@ -227,7 +230,7 @@ EXPORT int cudnnConvolutionBackwardData(void *handle, const void *alpha, void *w
     Shape s;
     if (!read(known<Tensor>(dx), known<Filter>(w), known<Convolution>(c), known<Tensor>(dy), &s) || !is_one(alpha, s.type)) return INVALID;
     const int64_t n = count(known<Tensor>(dx));
-    return run(handle, workspace, bytes, algorithm, [=] {
+    return run(s, handle, workspace, bytes, algorithm, [=] {
         std::vector<double> sums(n);
         each(s, [&](int64_t i, int64_t j, int64_t k) { sums[i] += load(dy_at, s.type, k) * load(w_at, s.type, j); });
         for (int64_t i = 0; i < n; ++i) store(dx_at, s.type, i, sums[i]);
@@ -240,7 +243,7 @@ EXPORT int cudnnConvolutionBackwardFilter(void *handle, const void *alpha, void 
     if (!read(known<Tensor>(x), out, known<Convolution>(c), known<Tensor>(dy), &s) || !is_one(alpha, s.type)) return INVALID;
     int64_t n = 1;
     for (int i = 0; i < out->n; ++i) n *= out->dims[i];
-    return run(handle, workspace, bytes, algorithm, [=] {
+    return run(s, handle, workspace, bytes, algorithm, [=] {
         std::vector<double> sums(n);
         each(s, [&](int64_t i, int64_t j, int64_t k) { sums[j] += load(x_at, s.type, i) * load(dy_at, s.type, k); });
         for (int64_t i = 0; i < n; ++i) store(dw_at, s.type, i, sums[i]);
