@@ -83,9 +83,11 @@ typedef struct cymx_gpu_call {
 
 enum { CYMX_WORKSPACE_LIMIT = 64 << 20 };
 
-/* D (batch, m, n) = A (batch, m, k) B (batch, k, n), row-major, either operand transposed in memory; operands: a, b, d. */
+/* D (batch, m, n) = A (batch, m, k) B (batch, k, n), row-major, either operand transposed in memory.
+ * type: 0 float32, 1 float64, 2 float16, 12 bfloat16.   epilogue: cublasLtEpilogue_t; of one product, not of a batch.  As cuBLASLt swaps the operands
+ * its BGRADB sums A over k, and BGRADA B.   Operands: a, b, d[, bias or sums][, mask of relu: a bit an element, rows begin at every 128th]. */
 typedef struct cymx_gemm_settings {
-    int64_t type, batch, m, n, k, transpose_a, transpose_b, batched_a, batched_b, tf32; /* type: 0 float32, 1 float64, 2 float16, 12 bfloat16 */
+    int64_t type, batch, m, n, k, transpose_a, transpose_b, batched_a, batched_b, tf32, epilogue;
 } cymx_gemm_settings;
 
 enum { CYMX_CONV_FORWARD, CYMX_CONV_BACKWARD_DATA, CYMX_CONV_BACKWARD_WEIGHT };

@@ -3,7 +3,7 @@
 One Backend a context: which layouts pay there, how much scratch a step takes, and the runner of a finished plan.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from .. import _ops  # type: ignore[attr-defined]
@@ -11,12 +11,15 @@ from ..base import Context
 from ..gpu.recipe import Tensor
 from ..ops._def import Launch
 
+HasProduct = Callable[[Launch, Sequence[Tensor], Sequence[Tensor]], bool]
+
 
 class Backend(Protocol):
     """What a device answers.
 
     reorders: whether prepare.py lays weights out anew for its convolutions.   filters_last: whether their weights are
     (O, *kernel, C) where their images are channels last.
+    epilogues: tells of a product with an epilogue, as `prepare` takes it, whether it can be had; None where none can.
     """
 
     reorders: bool
@@ -24,6 +27,9 @@ class Backend(Protocol):
 
     def likes_channels_last(self, dtype: str, n_spatial: int) -> bool:
         """Whether convolutions of such images, over so many spatial dimensions, are faster with channels last."""
+
+    @property
+    def epilogues(self) -> HasProduct | None: ...
 
     def prepare(self, launch: Launch, ins: Sequence[Tensor], outs: Sequence[Tensor]) -> Any:
         """Return how a step runs there; its `scratch_bytes` say how much scratch that takes."""
@@ -48,6 +54,7 @@ class Cpu:
     """Every CPU context: they share one memory and one set of cores."""
 
     reorders, filters_last = True, False
+    epilogues = None
 
     def likes_channels_last(self, dtype: str, n_spatial: int) -> bool:
         """Return whether oneDNN is there, whose fastest kernels want images so."""

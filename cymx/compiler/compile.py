@@ -11,6 +11,7 @@ from ..ops._build import F, Value, scope, variable
 from ..ops._def import Kernel, Launch, Map
 from .backend import Backend, backend_of
 from .channels_last import channels_last
+from .epilogue import epilogue
 from .fold import fold
 from .fuse import CONSTANT, Step, fuse, stored
 from .gradient import gradient
@@ -36,6 +37,7 @@ class Options:
     channels_last: bool | None = None  # None: where it pays
     convolution: str | None = None  # one of prepare.WAYS; None: what pays
     join: bool = True
+    epilogue: bool = True
 
 
 DEFAULTS = Options()
@@ -100,6 +102,8 @@ def compile_graph(
         typed = fold(typed)
     if backend.reorders:
         typed = prepare(typed, keeps, options.convolution)
+    if options.epilogue:
+        typed = epilogue(typed, backend)
     typed = _own_outputs(typed, n_out)
     kept = kept_nodes(typed) if keeps else set()
     steps = keep(fuse(typed, options.fuse, kept), kept)

@@ -24,7 +24,7 @@ cdef extern from "gpu/library.h" nogil:
         int (*cudnnCreate)(void **handle)
 
     ctypedef struct cymx_gemm_settings:
-        int64_t type, batch, m, n, k, transpose_a, transpose_b, batched_a, batched_b, tf32
+        int64_t type, batch, m, n, k, transpose_a, transpose_b, batched_a, batched_b, tf32, epilogue
 
     ctypedef struct cymx_conv_settings:
         int64_t which, type, rank
@@ -132,7 +132,8 @@ def make_gemm(int32_t device_id, uintptr_t handle, settings):
     """
     cdef cymx_gemm_settings s
     cdef Call call = Call.__new__(Call)
-    s.type, s.batch, s.m, s.n, s.k, s.transpose_a, s.transpose_b, s.batched_a, s.batched_b, s.tf32 = settings
+    (s.type, s.batch, s.m, s.n, s.k, s.transpose_a, s.transpose_b, s.batched_a, s.batched_b, s.tf32,
+     s.epilogue) = settings
     with Context(device_id):
         status = cymx_gemm_make(&CUBLASLT, <void *>handle, &s, &call.call)
     return call if status == 0 else None

@@ -3,13 +3,13 @@
 It also decides which steps of a captured graph run side by side.  Called by: compiler/backend.py.
 """
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from math import prod
 from typing import Any, NamedTuple
 
 from .. import config
-from ..base import ITEM_BYTES
+from ..base import ITEM_BYTES, MXNetError
 from . import compiler, driver, library, recipes  # noqa: F401  (recipes register themselves)
 from ._plan import Plan  # type: ignore[import-not-found]
 from .nvrtc import Nvrtc
@@ -58,9 +58,21 @@ class Backend:
         """Return whether cuDNN is there and fastest so."""
         return likes_channels_last(dtype, n_spatial, self.device)
 
+    @property
+    def epilogues(self) -> Callable[[Any, Sequence[Tensor], Sequence[Tensor]], bool] | None:
+        """Tell whether cuBLASLt has a product with its epilogue; None where it is not here."""
+        return self._has if "cublaslt" in self.device.libraries else None
+
+    def _has(self, launch: Any, ins: Sequence[Tensor], outs: Sequence[Tensor]) -> bool:
+        (call,) = self._work(launch, ins, outs).launches
+        return library.make(self.device_id, call) is not None
+
     def prepare(self, launch: Any, ins: Sequence[Tensor], outs: Sequence[Tensor]) -> Work:
         """Return what a step does.  Raises MXNetError where its kernel has no GPU form."""
-        return self._with_calls(find(launch.kernel)(launch.kernel, ins, outs, launch.params, self.device))
+        return self._with_calls(self._work(launch, ins, outs))
+
+    def _work(self, launch: Any, ins: Sequence[Tensor], outs: Sequence[Tensor]) -> Work:
+        return find(launch.kernel)(launch.kernel, ins, outs, launch.params, self.device)
 
     def _with_calls(self, work: Work) -> Work:
         """Return the work with its libraries' calls made ready, or replaced where a library has nothing for them."""
@@ -72,6 +84,8 @@ class Backend:
                 launches.append(ReadyCall(made, (*launch.args, Scratch(work.scratch_bytes))))
                 scratch_bytes = max(scratch_bytes, work.scratch_bytes + WORKSPACE_ALIGNMENT + made.workspace_bytes)
             elif isinstance(launch, Call):
+                if launch.otherwise is None:
+                    raise MXNetError(f"{launch.library} has nothing any more for what it had: {launch.settings}")
                 launches += launch.otherwise.launches  # their scratch is in the work's
             else:
                 launches.append(launch)

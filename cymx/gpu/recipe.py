@@ -104,13 +104,13 @@ class Call:
 
     args: the addresses of operands in the order of csrc/gpu/library.h; the workspace is seen to.   settings: the
     fields that it lists.   otherwise: what is done where the library has nothing for these settings, in the scratch of
-    the work that this call stands in.
+    the work that this call stands in; None where the library was asked before the step was made.
     """
 
     library: str
     args: tuple[Any, ...]
     settings: tuple[Any, ...]
-    otherwise: "Work"
+    otherwise: "Work | None"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ Executor needs.  The folder that CYMX_KERNEL_CACHE names can be carried to a mac
 
 import argparse
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import config
@@ -30,10 +30,11 @@ EAGER_SHAPE = (64, 64)
 class Notes:
     """A backend that runs nothing: it notes the kernels of every step, and the rows that have no recipe.
 
-    kernels, missing: each with the first step that needs it.
+    kernels, missing: each with the first step that needs it.   epilogues: see Backend; none of them is a kernel.
     """
 
     reorders, filters_last = False, True
+    epilogues: Callable[..., bool] | None = None
 
     def __init__(self, device: Device):
         self.device = device
@@ -91,10 +92,12 @@ def note_symbol(
     found = infer(symbol.graph, shapes, dtypes)
     types = {node.name: found.type_of(Entry(node)) for node in symbol.graph.nodes() if node.op is None}
     notes.what = symbol.name or "the symbol"
-    compile_graph(symbol.graph, types, own_arena=True, backend=notes)
-    if train:
-        wanted = {name: "write" for name in symbol.list_arguments() if name not in shapes}
-        compile_graph(symbol.graph, types, True, wanted, own_arena=True, backend=notes)
+    wanted = {name: "write" for name in symbol.list_arguments() if name not in shapes}
+    for epilogues in (None, lambda *_: True):  # without cuBLASLt, and with all that it may take over
+        notes.epilogues = epilogues
+        compile_graph(symbol.graph, types, own_arena=True, backend=notes)
+        if train:
+            compile_graph(symbol.graph, types, True, wanted, own_arena=True, backend=notes)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -45,6 +45,51 @@ def _product(a, b, ta, tb):
     return F.matmul(a, b, transpose_a=ta, transpose_b=tb)
 
 
+@op("_matmul_epilogue")
+class MatmulEpilogue(Kernel):
+    """out = a b, and what a GPU's library does on the way (compiler/epilogue.py makes these nodes, asking it first).
+
+    a (M, K), b (K, N), transposed where asked [, bias (N,)] [, mask (M, B)] -> output (M, N) [, mask (M, B)] [, sums].
+    epilogue: bias is added, relu cuts at 0 (relu_mask says where it did not, a bit an element, in rows of B bytes);
+    masked puts 0 where a mask has none.   sums: of masked's rows (N,), or over k of a (M,) or of b (N,).
+    """
+
+    inputs, grad = ("lhs", "rhs", "bias", "mask"), None
+    transpose_a: bool = Param(False)
+    transpose_b: bool = Param(False)
+    epilogue: str = Param(
+        choices=(
+            "bias", "relu", "bias_relu", "relu_mask", "bias_relu_mask",
+            "masked", "masked_sums", "lhs_sums", "rhs_sums",
+        )
+    )  # fmt: skip
+
+    def live(p):
+        bias = ("bias",) * p.epilogue.startswith("bias")
+        return ("lhs", "rhs", *bias, *("mask",) * p.epilogue.startswith("masked"))
+
+    def visible(p):
+        return ("output", *("mask",) * p.epilogue.endswith("mask"), *("sums",) * p.epilogue.endswith("sums"))
+
+    def shape(p, ins, outs):
+        ((m, n),) = Matmul.shape(p, ins[:2], outs)[1]
+        extra = {"mask": (m, mask_bytes(n)), "sums": (m if p.epilogue == "lhs_sums" else n,)}
+        return ins, [(m, n), *(extra[name] for name in MatmulEpilogue.visible(p)[1:])]
+
+    def dtype(p, ins, outs):
+        return ins, ["uint8" if name == "mask" else ins[0] for name in MatmulEpilogue.visible(p)]
+
+    def launch(p, ins, outs):
+        return Launch(f"matmul_{p.epilogue}", (int(p.transpose_a), int(p.transpose_b)))
+
+    flops = Matmul.flops
+
+
+def mask_bytes(n):
+    """Return the bytes of a row of n bits, which begin at every 128th."""
+    return -(-n // 128) * 16
+
+
 @op("dot", "_sparse_dot")
 class Dot(Composed):
     """out = the product over lhs's last and rhs's first axis (with transpose_a: first, transpose_b: last).

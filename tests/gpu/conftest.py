@@ -1,5 +1,6 @@
 """What the tests of this folder run on: the emulated driver and g++, or, with --device=real, a GPU and NVRTC."""
 
+import ctypes
 import os
 
 import pytest
@@ -47,7 +48,7 @@ def nvrtc():
 
 @pytest.fixture
 def libraries(driver, monkeypatch):
-    """Put the stand-ins in the libraries' places, and make every plan of the test anew."""
+    """Put stand-ins in the libraries' places, make every plan of the test anew, and return the stand-ins by name."""
     names, sources = {"cublasLt": "cublaslt", "cudnn": "cudnn"}, emulator.HERE.parent / "libraries"
     paths = {k: str(emulator.build_library(f"lib{v}.so", [sources / f"{v}.cpp"])) for k, v in names.items()}
     monkeypatch.setattr(cuda, "library_path", paths.get)
@@ -56,7 +57,9 @@ def libraries(driver, monkeypatch):
     for cache in caches:
         cache.cache_clear()
     mx.nd._invoke.clear_plans()
-    yield
+    found = {names[k]: ctypes.CDLL(path) for k, path in paths.items()}
+    yield found
+    found["cublaslt"].standin_refuse(0)
     mx.nd._invoke.clear_plans()
     for cache in caches:
         cache.cache_clear()

@@ -98,6 +98,22 @@ def test_inference_adds_bias_residual_and_relu_in_the_call(made, no_bias):
     assert made == [("cudnn", True)] and len(executor._runs[False, False].plan.text.split("\nstep ")) == 2
 
 
+def test_a_library_is_looked_for_when_somebody_multiplies(driver, monkeypatch):
+    asked = []
+    monkeypatch.setattr(cuda, "library_path", asked.append)
+    monkeypatch.setenv("CYMX_GPU_LIBRARIES", "cublaslt")
+    library._loaded.cache_clear()
+    mx.nd._invoke.clear_plans()
+    (a,) = on(GPU, uniform(4, 4))
+    mx.nd.softmax(a + 1).asnumpy()
+    assert not asked
+    with pytest.warns(RuntimeWarning, match="cublasLt is not installed"):
+        mx.nd.dot(a, a).asnumpy()
+    assert asked == ["cublasLt"]
+    library._loaded.cache_clear()
+    mx.nd._invoke.clear_plans()
+
+
 def test_a_missing_library_is_one_warning(driver, monkeypatch):
     monkeypatch.setattr(cuda, "library_path", lambda name: None)
     monkeypatch.setenv("CYMX_GPU_LIBRARIES", "cublaslt")

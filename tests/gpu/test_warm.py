@@ -54,3 +54,13 @@ def test_no_cache_is_an_error(folder, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         warm.main(["--arch", "90"])
     assert "there is no cache to fill" in capsys.readouterr().err
+
+
+def test_a_symbol_is_warm_with_and_without_epilogues():
+    x = mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=16, name="fc")
+    net = mx.sym.LinearRegressionOutput(mx.sym.Activation(x, act_type="tanh"), mx.sym.var("label"))
+    notes = warm.Notes(Device(90))
+    warm.note_symbol(notes, net, {"data": (4, 8), "label": (4, 16)}, {}, True)
+    maps = [kernel.source for kernel in notes.kernels if "Group" in kernel.source]
+    adds = [source for source in maps if "add" in source and "tanh" in source]
+    assert len(adds) == 1 and sum("tanh" in source for source in maps) == 2

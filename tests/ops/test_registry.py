@@ -10,7 +10,8 @@ from cymx.ops import REGISTRY, find
 from cymx.ops._build import OwnGradient, Value, scope, variable
 
 # What passes make.
-PASSES = set(map(find, ("_conv_weights", "_conv_windows", "_conv_windows_sum", "_winograd_fwd", "_winograd_weights")))
+PASSES = """_conv_weights _conv_windows _conv_windows_sum _winograd_fwd _winograd_weights _matmul_epilogue"""
+PASSES = set(map(find, PASSES.split()))
 
 
 def _reached(row):

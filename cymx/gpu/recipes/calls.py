@@ -1,6 +1,7 @@
 """What NVIDIA's libraries take over from the plain kernels, where they are here: cuBLASLt products, cuDNN convolutions.
 
-Each function wraps work of plain kernels, which stays as the way out.  Called by: recipes/matmul.py, recipes/conv.py.
+Work of plain kernels stays as the way out, but for epilogues, of which the library was asked before.  Called by:
+recipes/matmul.py, recipes/conv.py.
 """
 
 from collections.abc import Sequence
@@ -9,6 +10,14 @@ from typing import Any
 from ...base import DTYPE_FLAGS
 from ..recipe import Call, Device, Fill, In, Out, Scratch, Tensor, Work
 from .common import FLOATING, ITEM_BYTES, channels_first, count, rounded
+
+# What cuBLASLt does to a product on its way out, by its own numbers; float64 has none but the first.
+PLAIN = 1
+EPILOGUES = {
+    "bias": 4, "relu": 2, "bias_relu": 6, "relu_mask": 130, "bias_relu_mask": 134,
+    "masked": 136, "masked_sums": 152, "lhs_sums": 512, "rhs_sums": 256,
+}  # fmt: skip
+EPILOGUE_DTYPES = ("float32", "float16", "bfloat16")
 
 
 def by_cublaslt(
@@ -20,11 +29,35 @@ def by_cublaslt(
     device: Device,
 ) -> Work:
     """Return a product as cuBLASLt's; arguments as matmul.product takes them."""
-    batch, a_batch, b_batch, m, n, k = sizes
-    if dtype not in FLOATING or k == 0 or "cublaslt" not in device.libraries:
+    if dtype not in FLOATING or sizes[-1] == 0 or "cublaslt" not in device.libraries:
         return plain
-    settings = (DTYPE_FLAGS[dtype], batch, m, n, k, *map(int, transposes), a_batch > 1, b_batch > 1, device.tf32)
-    return Work((Call("cublaslt", operands, tuple(map(int, settings)), plain),), plain.scratch_bytes)
+    return Work(
+        (Call("cublaslt", operands, _gemm(sizes, transposes, dtype, device, PLAIN), plain),), plain.scratch_bytes
+    )
+
+
+def with_epilogue(
+    epilogue: str,
+    operands: tuple[Any, ...],
+    sizes: tuple[int, int, int, int, int, int],
+    transposes: tuple[bool, bool],
+    dtype: str,
+    device: Device,
+) -> Work:
+    """Return a product as cuBLASLt's, with one of EPILOGUES.
+
+    operands: a, b, c, then the bias or the sums and the mask, where there are some.
+    """
+    return Work((Call("cublaslt", operands, _gemm(sizes, transposes, dtype, device, EPILOGUES[epilogue]), None),))
+
+
+def _gemm(
+    sizes: tuple[int, ...], transposes: tuple[bool, bool], dtype: str, device: Device, epilogue: int
+) -> tuple[int, ...]:
+    """Return the fields of cymx_gemm_settings."""
+    batch, a_batch, b_batch, m, n, k = sizes
+    flags = (*transposes, a_batch > 1, b_batch > 1, device.tf32)
+    return (DTYPE_FLAGS[dtype], batch, m, n, k, *map(int, flags), epilogue)
 
 
 def likes_channels_last(dtype: str, n_spatial: int, device: Device) -> bool:

@@ -1,6 +1,6 @@
 """matmul: tiles of the product, and of parts of its depth where there are too few tiles.  Kernels: kernels/matmul.cuh.
 
-`product` yields a product of any operands for other recipes.
+`product` yields a product of any operands for other recipes.  Products with epilogues are cuBLASLt's alone.
 """
 
 import struct
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..recipe import Device, In, Launch, Out, Scratch, Work, ceil_div, recipe
-from .calls import by_cublaslt
+from .calls import EPILOGUE_DTYPES, EPILOGUES, by_cublaslt, with_epilogue
 from .common import CPP, WIDE, count, kernel, numbers, one_dtype, refuse, rounded, spread, wide_bytes
 
 DEPTH = 16  # gemm.cuh's gemm_depth
@@ -96,16 +96,31 @@ def sum_parts(
 @recipe("matmul")
 def matmul(row, ins, outs, params, device):
     """Return the launches of a batch of matrix products."""
+    sizes, transposes, dtype = _sizes(row, ins, outs[0], params, NUMBERS)
+    return product((In(0), In(1), Out(0)), sizes, transposes, dtype, device)
+
+
+@recipe(*(f"matmul_{name}" for name in EPILOGUES))
+def matmul_epilogue(row, ins, outs, params, device):
+    """Return cuBLASLt's product of two matrices with an epilogue.  It has been asked whether it has that one."""
+    epilogue = row.removeprefix("matmul_")
+    sizes, transposes, dtype = _sizes(row, ins[:2], outs[0], params, EPILOGUE_DTYPES)
+    vectors = [In(2)] if "bias" in epilogue else [Out(1)] if "sums" in epilogue else []
+    masks = [In(2)] if epilogue.startswith("masked") else [Out(1)] if "mask" in epilogue else []
+    return with_epilogue(epilogue, (In(0), In(1), Out(0), *vectors, *masks), sizes, transposes, dtype, device)
+
+
+def _sizes(row, ins, c, params, allowed):
+    """Return (sizes, transposes, dtype) as `product` takes them; raises MXNetError where operands do not fit."""
     transpose_a, transpose_b = numbers(params, "qq")
-    (a, b), c = ins, outs[0]
-    dtype = one_dtype(row, (a, b, c), NUMBERS)
-    refuse(min(len(t.shape) for t in (a, b, c)) < 2, "matmul: wants two matrices, or batches of them")
+    a, b = ins
+    dtype = one_dtype(row, (a, b, c), allowed)
+    refuse(min(len(t.shape) for t in (a, b, c)) < 2, f"{row}: wants two matrices, or batches of them")
     (m, n), k = c.shape[-2:], a.shape[-2 if transpose_a else -1]
     batch, a_batch, b_batch = (count(t.shape[:-2]) for t in (c, a, b))
     refuse(
         a.shape[-1 if transpose_a else -2] != m or b.shape[-2 if transpose_b else -1] != n
         or b.shape[-1 if transpose_b else -2] != k or a_batch not in (1, batch) or b_batch not in (1, batch),
-        f"matmul: a {a.shape}, b {b.shape} and c {c.shape} do not fit each other",
+        f"{row}: a {a.shape}, b {b.shape} and c {c.shape} do not fit each other",
     )  # fmt: skip
-    sizes = (batch, a_batch, b_batch, m, n, k)
-    return product((In(0), In(1), Out(0)), sizes, (transpose_a, transpose_b), dtype, device)
+    return (batch, a_batch, b_batch, m, n, k), (transpose_a, transpose_b), dtype
