@@ -1,7 +1,7 @@
 // Convolutions by oneDNN: images channels last as they are, others between reorders; bias, residual and relu in the one primitive.
 //
-// conv_weights reorders a weight once into the layout that the convolution of those shapes reads.  The layout is chosen once a process and remembered,
-// whatever the number of threads that later runs have, so that bytes made by one plan fit every step.
+// conv_weights reorders a weight once into the layout that oneDNN likes best for one image of that size.  The layout is chosen once a process and
+// remembered, whatever the number of threads that later runs have, and convolutions of more images read it too: bytes made by one plan fit every step.
 // Called by: csrc/onednn.cpp.
 #if defined(__has_include)
 #if __has_include(<oneapi/dnnl/dnnl.h>)
@@ -59,10 +59,12 @@ bool read(const cymx::conv_params &p, const cymx_tensor &x, const cymx_tensor &w
     return true;
 }
 
-PrimitiveDesc describe_forward(const Conv &c, const Desc &bias, const Attributes &attributes) {
+// weight: its layout, or null where oneDNN may choose it.
+PrimitiveDesc describe_forward(const Conv &c, const Desc &bias, const Attributes &attributes, const Desc &weight = nullptr) {
+    const Desc any = c.w.any(c.type);
     return make<dnnl_primitive_desc>(lib.convolution_forward_primitive_desc_create, engine, dnnl_forward_training, dnnl_convolution_direct,
-                                     c.image(c.x).get(), c.w.any(c.type).get(), bias.get(), c.image(c.y).get(), c.stride, c.dilate, c.lo, c.hi,
-                                     attributes.get());
+                                     c.image(c.x).get(), (weight ? weight : any).get(), bias.get(), c.image(c.y).get(), c.stride, c.dilate, c.lo,
+                                     c.hi, attributes.get());
 }
 
 // The weight of a convolution whose weight was packed, from the shapes of x and y.
@@ -78,11 +80,12 @@ cymx_tensor unpacked(const cymx::conv_params &p, const cymx_tensor &x, const cym
 }
 
 // The layout of packed weights, by the convolution; null where they stay as they are.
-Desc packed_layout(const cymx::conv_params &p, const cymx_tensor &x, const cymx_tensor &w, const cymx_tensor &y) {
+Desc packed_layout(const cymx::conv_params &p, cymx_tensor x, const cymx_tensor &w, cymx_tensor y) {
     static std::mutex mutex;
     static auto *layouts = new std::unordered_map<Key, Desc, Hash>();
     cymx::conv_params plain = p;
     plain.residual = plain.relu = 0;
+    x.shape[0] = y.shape[0] = 1;
     const cymx_tensor shapes[] = {x, w, y};
     cymx_args args = {};
     args.in = shapes, args.n_in = 2, args.out = shapes + 2, args.n_out = 1, args.params = &plain, args.params_bytes = sizeof plain;
@@ -153,7 +156,11 @@ StepPtr build_forward(const cymx_args *args) {
     const Shape bias = has_bias ? shape_of(args->in[2]) : Shape();
     std::vector<Operand> operands;
     operands.push_back(operand(DNNL_ARG_SRC, false, c.x.desc(c.type)));
-    operands.push_back(operand(DNNL_ARG_WEIGHTS, false, packed ? packed_layout(p, x, w, y) : c.w.desc(c.type)));
+    const Desc layout = packed ? packed_layout(p, x, w, y) : nullptr;
+    if (packed && !layout) {
+        return nullptr;
+    }
+    operands.push_back(operand(DNNL_ARG_WEIGHTS, false, packed ? copy_of(layout.get()) : c.w.desc(c.type)));
     if (has_bias) {
         operands.push_back(operand(DNNL_ARG_BIAS, false, bias.desc(c.type)));
     }
@@ -161,7 +168,12 @@ StepPtr build_forward(const cymx_args *args) {
         operands.push_back(operand(DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, false, c.y.desc(c.type)));
     }
     operands.push_back(operand(DNNL_ARG_DST, true, c.y.desc(c.type)));
-    return build(describe_forward(c, has_bias ? bias.desc(c.type) : nullptr, attributes), std::move(operands));
+    const Desc bias_desc = has_bias ? bias.desc(c.type) : nullptr;
+    PrimitiveDesc desc = describe_forward(c, bias_desc, attributes, layout);
+    if (!desc || by_reference_loops(desc)) {
+        desc = describe_forward(c, bias_desc, attributes);
+    }
+    return build(std::move(desc), std::move(operands));
 }
 
 } // namespace
@@ -221,13 +233,7 @@ StepPtr build_conv_weights(const cymx_args *args) {
                : nullptr;
 }
 
-} // namespace cymx_onednn
-
-extern "C" int64_t cymx_onednn_conv_weight_bytes(const cymx_args *args) {
-    using namespace cymx_onednn;
-    if (!cymx_onednn_enabled() || !WeightsCall::fits(args)) {
-        return 0;
-    }
+static int64_t packed_bytes(const cymx_args *args) {
     const WeightsCall call(args);
     Conv c;
     if (!read(*call.p, call.x, args->in[0], call.y, type_of(call.x.dtype), c)) {
@@ -241,6 +247,21 @@ extern "C" int64_t cymx_onednn_conv_weight_bytes(const cymx_args *args) {
     }
     const Desc layout = packed_layout(*call.p, call.x, args->in[0], call.y);
     return layout ? int64_t(lib.memory_desc_get_size(layout.get())) : 0;
+}
+
+} // namespace cymx_onednn
+
+extern "C" int64_t cymx_onednn_conv_weight_bytes(const cymx_args *args) {
+    using namespace cymx_onednn;
+    static std::mutex mutex;
+    static auto *known = new std::unordered_map<Key, int64_t, Hash>();
+    if (!cymx_onednn_enabled() || !WeightsCall::fits(args)) {
+        return 0;
+    }
+    const Key key(0, args);
+    const std::lock_guard<std::mutex> lock(mutex);
+    const auto found = known->find(key);
+    return found != known->end() ? found->second : known->emplace(key, packed_bytes(args)).first->second;
 }
 
 #endif

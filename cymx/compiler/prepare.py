@@ -126,9 +126,12 @@ def _by_windows(conv: _Convolution, made: dict[tuple, Value]) -> Entry:
 
 
 def _packed(conv: Node) -> Node:
-    """Return the convolution with its weight in oneDNN's layout; itself where oneDNN has none."""
+    """Return the convolution with its weight in oneDNN's layout, one for every number of images; itself where it has
+    none.
+    """
     p, weight = conv.params, Value(*conv.inputs[1])
-    settings = {**ConvSettings.settings(p), "image": conv.inputs[0].shape, "size": conv.types[0].shape, "n_bytes": 0}
+    image, size = ((1, *t.shape[1:]) for t in (conv.inputs[0], conv.types[0]))
+    settings = {**ConvSettings.settings(p), "image": image, "size": size, "n_bytes": 0}
     block = ConvSettings.block(p, weight.shape[2:], p.has_residual, p.relu)
     shapes = (*settings["image"], *settings["size"])
     settings["n_bytes"] = _ops.conv_weight_bytes((*block, *shapes), weight.shape, weight.dtype)

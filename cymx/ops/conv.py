@@ -126,7 +126,8 @@ class ConvForward(ConvSettings):
 class ConvWeights(ConvSettings):
     """A weight as oneDNN's convolution of these shapes reads it, so that many runs reorder it once.
 
-    w (O, C/groups, ...) -> output uint8 (n_bytes,).   image, size: the shapes of the convolution's input and output.
+    w (O, C/groups, ...) -> output uint8 (n_bytes,).   image, size: the shapes of the convolution's input and output for
+    one image.
     """
 
     inputs, grad = ("weight",), None
