@@ -48,13 +48,14 @@ class Entry(NamedTuple):
         return self.node.types[self.index].dtype
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Node:
     """One use of an operator, or a variable where `op` is None.
 
     name: unique among the user's nodes; what the passes make carries the label of the node it came from.
     params: the operator's parsed settings.   attrs: the user's attributes (strings), also of variables.
     types: one for each output, after lowering.   backward: whether the gradient pass made it.
+    Never changed once it is made; a frozen dataclass would say so, but takes three times as long to make.
     """
 
     op: Any
@@ -90,7 +91,7 @@ class Node:
         return f"<{self.label}>"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Graph:
     """Outputs, and auxiliary updates: variable node -> the entry that it holds after a run."""
 

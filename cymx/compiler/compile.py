@@ -3,8 +3,9 @@
 import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from .. import _ops  # type: ignore[attr-defined]
 from ..base import Context, cpu
 from ..ir import Entry, Graph, Node, Type, rewrite
 from ..ops._build import F, Value, scope, variable
@@ -23,6 +24,7 @@ from .memory import memory
 from .place import place
 from .plan import Plan, operands, plan, program
 from .prepare import prepare
+from .resize import Made, remember, resized
 from .simplify import simplify
 
 
@@ -80,6 +82,41 @@ def compile_graph(
     MXNetError.
     """
     backend = backend or backend_of(place(graph, context or cpu(0), groups))
+    given = None
+    if own_arena and not (train or grad_req or in_place):
+        given = (type(backend), context, tuple((groups or {}).items()), options, _ops.isa(), _ops.onednn())
+    made = resized(graph, given, types) if given else None
+    is_new = made is None
+    if made is None:
+        made = _make(graph, types, train, grad_req or {}, options, in_place, own_arena, backend)
+    typed = made.graph
+    variables = [n for n in typed.nodes() if n.op is None]
+    variables = list(dict.fromkeys([*_in_order(graph, typed), *variables, *made.heads]))
+    arrays = [(v.name if ":" in v.name else f"arg:{v.name}", v.types[0]) for v in variables]
+    outside = {Entry(v): slot for slot, v in enumerate(variables)}
+    for name, entry in zip(made.targets, typed.outputs):
+        outside[stored(entry)] = len(arrays)
+        arrays.append((name, entry.type))
+    steps = _write_updates(typed, made.steps, outside)
+    launches = [known or _launch(step) for step, known in zip(steps, made.launches or [None] * len(steps))]
+    if given and is_new:
+        remember(graph, given, types, replace(made, launches=launches))
+    works = [backend.prepare(launch, *operands(step, launch)) for step, launch in zip(steps, launches)]
+    places = memory(steps, outside, [work.scratch_bytes for work in works], options.share_memory)
+    return plan(steps, places, launches, works, arrays, outside, backend, own_arena)
+
+
+def _make(
+    graph: Graph,
+    types: Mapping[str, Type],
+    train: bool,
+    grad_req: Mapping[str, str],
+    options: Options,
+    in_place: Sequence[str],
+    own_arena: bool,
+    backend: Backend,
+) -> Made:
+    """Return what a plan is made of: call the passes."""
     typed = lower(graph, types, train)
     if in_place:
         by_name = {n.name: n for n in typed.nodes() if n.op is None}
@@ -107,18 +144,7 @@ def compile_graph(
     typed = _own_outputs(typed, n_out)
     kept = kept_nodes(typed) if keeps else set()
     steps = keep(fuse(typed, options.fuse, kept), kept)
-    variables = [n for n in typed.nodes() if n.op is None]
-    variables = list(dict.fromkeys([*_in_order(graph, typed), *variables, *(h.node for h in heads if h is not None)]))
-    arrays = [(v.name if ":" in v.name else f"arg:{v.name}", v.types[0]) for v in variables]
-    outside = {Entry(v): slot for slot, v in enumerate(variables)}
-    for name, entry in zip(targets, typed.outputs):
-        outside[stored(entry)] = len(arrays)
-        arrays.append((name, entry.type))
-    steps = _write_updates(typed, steps, outside)
-    launches = [_launch(step) for step in steps]
-    works = [backend.prepare(launch, *operands(step, launch)) for step, launch in zip(steps, launches)]
-    places = memory(steps, outside, [work.scratch_bytes for work in works], options.share_memory)
-    return plan(steps, places, launches, works, arrays, outside, backend, own_arena)
+    return Made(typed, steps, targets, [h.node for h in heads if h is not None])
 
 
 def _in_order(graph: Graph, typed: Graph) -> list[Node]:
@@ -190,7 +216,7 @@ def _own_outputs(graph: Graph, n_out: int) -> Graph:
     return Graph(outputs, {v: own(e) for v, e in graph.updates.items()})
 
 
-def _write_updates(graph: Graph, steps: list[Step], outside: dict[Entry, int]) -> list[Step]:
+def _write_updates(graph: Graph, steps: Sequence[Step], outside: dict[Entry, int]) -> list[Step]:
     """Let updates be written straight into their variables where nobody reads the old value later;
 
     copy them there at the end otherwise.

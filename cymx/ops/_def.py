@@ -40,6 +40,11 @@ class Launch(NamedTuple):
     out_shapes: Any = None
 
 
+def always(p: Params, ins: Sequence[Any]) -> bool:
+    """Be the per_example of an operator that never mixes examples."""
+    return True
+
+
 class Op:
     """The base of all operators; see the module's text.  Classes are used as they are and never instantiated."""
 
@@ -76,6 +81,12 @@ class Op:
         """Return the floating operations for these shapes, where they outweigh the bytes."""
         return 0
 
+    def per_example(p: Params, ins: Sequence[Any]) -> bool:  # type: ignore[misc]
+        """Tell whether, in inference, example i (along axis 0) of each output is made of example i of the inputs that
+        hold examples, by a body that uses their number at the head of `size` and `shape` only.   ins: shapes.
+        """
+        return False
+
     def live(p: Params) -> Sequence[str]:  # type: ignore[misc]
         """Return the names of the inputs in use; replaced by operators whose settings switch inputs off."""
         raise NotImplementedError
@@ -105,6 +116,8 @@ class Map(Op):
 
     functor = ""
     floating = False
+
+    per_example = always
 
     def constants(p: Params, dtype: str) -> Sequence[Any]:  # type: ignore[misc]
         """Return the numbers that the functor takes after the inputs, for an output of `dtype`."""
@@ -182,4 +195,4 @@ def _missing(cls: type[Op]) -> str:
     return " and ".join(f"`{need}`" for need in needs if not hasattr(cls, need))
 
 
-__all__ = ["REGISTRY", "Composed", "Kernel", "Launch", "Map", "Op", "Type", "View", "find", "op"]
+__all__ = ["REGISTRY", "Composed", "Kernel", "Launch", "Map", "Op", "Type", "View", "always", "find", "op"]

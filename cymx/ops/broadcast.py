@@ -6,7 +6,7 @@ with a number (`_plus_scalar`, `_rminus_scalar`) are made from it by `_forms`.
 
 from ..base import ArgumentError
 from ._build import F, apply, cast, constant, sum_to
-from ._def import Composed, Map, op
+from ._def import Composed, Map, always, op
 from ._params import Axes, Param, Shape
 from ._shapes import ALL, NUMBERS, all_same, broadcast, known, merge_all, normalize_axis, same
 
@@ -37,7 +37,7 @@ def _forms(cls, elemwise: tuple[str, ...], scalar: tuple[str, ...] = (), reverse
 
     class Strict(Composed):
         __doc__ = f"{what}.   lhs, rhs (one shape) -> output (the same shape and dtype)."
-        inputs, shape, dtype = ("lhs", "rhs"), all_same, cls.dtype
+        inputs, shape, dtype, per_example = ("lhs", "rhs"), all_same, cls.dtype, always
 
         def compose(p, x, y):
             return apply(cls, (x, y), cls.parse({}))[0]
@@ -53,7 +53,7 @@ def _forms(cls, elemwise: tuple[str, ...], scalar: tuple[str, ...] = (), reverse
 def _with_number(cls, names, text, order):
     class WithNumber(Composed):
         __doc__ = f"{text} in data's dtype.   data (any) -> output (same)."
-        shape, dtype = all_same, cls.dtype
+        shape, dtype, per_example = all_same, cls.dtype, always
         scalar: float = Param(1.0)
         is_int: bool = Param(True)
 
@@ -224,7 +224,7 @@ class AddN(Composed):
     """out = the sum of all inputs.   args (one shape) -> output (the same shape and dtype)."""
 
     inputs, variadic = ("args",), "num_args"
-    shape, dtype = all_same, same(NUMBERS)
+    shape, dtype, per_example = all_same, same(NUMBERS), always
     num_args: int = Param(ge=1)
 
     def compose(p, *args):

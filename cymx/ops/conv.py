@@ -2,7 +2,7 @@
 
 from ..base import ArgumentError
 from ._build import F, reshape
-from ._def import Composed, Kernel, Launch, op
+from ._def import Composed, Kernel, Launch, always, op
 from ._params import Param, Shape
 from ._shapes import FLOATS, known, n_elements, same
 
@@ -82,6 +82,7 @@ class ConvForward(ConvSettings):
     _conv_weights made of a weight of this shape.
     """
 
+    per_example = always
     inputs = ("data", "weight", "bias", "residual")
     no_bias: bool = Param(False)
     has_residual: bool = Param(False)
@@ -149,6 +150,7 @@ class ConvWeights(ConvSettings):
 class ConvBackwardData(ConvSettings):
     """The gradient of _conv_fwd by x.   dy (N, O, ...), w (O, C/groups, ...) -> output `size` (N, C, ...)."""
 
+    per_example = always
     inputs = ("dy", "weight")
     size: Shape = Param()
 
@@ -195,7 +197,7 @@ class Convolution(Composed):
     *spatial'), where spatial' = (spatial + 2 pad - dilate (kernel - 1) - 1) // stride + 1.
     """
 
-    inputs, dtype = ("data", "weight", "bias"), same(FLOATS)
+    inputs, dtype, per_example = ("data", "weight", "bias"), same(FLOATS), always
     kernel: Shape = Param(ge=1)
     stride: Shape = Param((), ge=1)
     dilate: Shape = Param((), ge=1)
@@ -248,7 +250,7 @@ class Deconvolution(Composed):
     *spatial'), where spatial' = stride (spatial - 1) + dilate (kernel - 1) + 1 - 2 pad + adj, or target_shape.
     """
 
-    inputs, dtype = ("data", "weight", "bias"), same(FLOATS)
+    inputs, dtype, per_example = ("data", "weight", "bias"), same(FLOATS), always
     kernel: Shape = Param(ge=1)
     stride: Shape = Param((), ge=1)
     dilate: Shape = Param((), ge=1)
@@ -323,7 +325,7 @@ POOL_KINDS = ("max", "avg", "sum", "lp")
 class PoolForward(Kernel):
     """out = the max, mean, sum or p-norm of each window.   x (N, C, ...), or (N, ..., C) -> output `size`."""
 
-    dtype = same(FLOATS)
+    dtype, per_example = same(FLOATS), always
     kind: str = Param(choices=POOL_KINDS)
     kernel: Shape = Param()
     stride: Shape = Param()
@@ -385,7 +387,7 @@ class Pooling(Composed):
     rounded up ('same').
     """
 
-    dtype = same(FLOATS)
+    dtype, per_example = same(FLOATS), always
     kernel: Shape = Param(())
     pool_type: str = Param("max", choices=POOL_KINDS)
     global_pool: bool = Param(False)

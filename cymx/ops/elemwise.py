@@ -4,7 +4,7 @@ import numpy as np
 
 from ..base import ArgumentError
 from ._build import F, cast
-from ._def import Composed, Map, View, op
+from ._def import Composed, Map, View, always, op
 from ._params import DType, Param, Shape
 from ._shapes import ALL, FLOATS, NUMBERS, all_same, gives, known, n_elements, same
 
@@ -377,7 +377,7 @@ class Cast(Map):
 class ViewAs(View):
     """The input's memory under another shape with as many elements.   data (any) -> output `shape`."""
 
-    dtype = same(ALL)
+    dtype, per_example = same(ALL), always
     shape_: Shape = Param()
 
     def shape(p, ins, outs):

@@ -2,7 +2,7 @@
 
 from ..base import ArgumentError
 from ._build import F, cast, reshape
-from ._def import Composed, op
+from ._def import Composed, always, op
 from ._params import Param
 from ._shapes import ALL, FLOATS, NUMBERS, all_same, known, n_elements, same
 
@@ -18,7 +18,7 @@ class SoftmaxOutput(Composed):
     holds for probabilities.
     """
 
-    inputs, is_loss = ("data", "label"), True
+    inputs, is_loss, per_example = ("data", "label"), True, always
     grad_scale: float = Param(1.0)
     ignore_label: float = Param(-1.0)
     multi_output: bool = Param(False)

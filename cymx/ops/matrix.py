@@ -18,6 +18,9 @@ class Matmul(Kernel):
     transpose_a: bool = Param(False)
     transpose_b: bool = Param(False)
 
+    def per_example(p, ins):
+        return not p.transpose_a
+
     def shape(p, ins, outs):
         a, b = ins
         if a is None or b is None:
@@ -158,6 +161,9 @@ class FullyConnected(Composed):
     num_hidden: int = Param(ge=1)
     no_bias: bool = Param(False)
     flatten: bool = Param(True)
+
+    def per_example(p, ins):
+        return p.flatten
 
     def live(p):
         return ("data", "weight") if p.no_bias else ("data", "weight", "bias")

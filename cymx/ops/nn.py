@@ -2,7 +2,7 @@
 
 from ..base import ArgumentError
 from ._build import F, cast, reshape
-from ._def import Composed, Kernel, Launch, op
+from ._def import Composed, Kernel, Launch, always, op
 from ._params import Param, Shape
 from ._shapes import FLOATS, all_same, n_elements, normalize_axis, same
 
@@ -11,7 +11,7 @@ from ._shapes import FLOATS, all_same, n_elements, normalize_axis, same
 class Activation(Composed):
     """y = the function act_type of x.   data (any) -> output (same)."""
 
-    shape, dtype = all_same, same(FLOATS)
+    shape, dtype, per_example = all_same, same(FLOATS), always
     act_type: str = Param(choices=("relu", "sigmoid", "softrelu", "softsign", "tanh"))
 
     def compose(p, x):
@@ -28,7 +28,7 @@ class LeakyReLU(Composed):
     element].
     """
 
-    inputs, dtype, uses_mode = ("data", "gamma"), same(FLOATS), True
+    inputs, dtype, uses_mode, per_example = ("data", "gamma"), same(FLOATS), True, always
     inits = {"gamma": '["Constant", {"value": 0.25}]'}
     act_type: str = Param("leaky", choices=("elu", "gelu", "leaky", "prelu", "rrelu", "selu"))
     slope: float = Param(0.25)
@@ -83,6 +83,7 @@ class BatchNorm(Composed):
     the moving ones are used.  fix_gamma (the default, as in MXNet) takes gamma as 1.
     """
 
+    per_example = always
     inputs = ("data", "gamma", "beta", "moving_mean", "moving_var")
     outputs = ("output", "mean", "var")
     aux, uses_mode = ("moving_mean", "moving_var"), True
@@ -265,7 +266,7 @@ class Dropout(Composed):
     data (any) -> output (same).   `axes` are those along which the same elements fall.  Srivastava et al. 2014.
     """
 
-    shape, dtype, uses_mode = all_same, same(FLOATS), True
+    shape, dtype, uses_mode, per_example = all_same, same(FLOATS), True, always
     p: float = Param(0.5, ge=0)
     mode: str = Param("training", choices=("always", "training"))
     axes: Shape = Param(())
@@ -291,6 +292,9 @@ class SoftmaxKernel(Kernel):
 
     shape, dtype, row = all_same, same(FLOATS), ""
     axis: int = Param(-1)
+
+    def per_example(p, ins):
+        return normalize_axis(p.axis, len(ins[0])) != 0
 
     @classmethod
     def launch(cls, p, ins, outs):
@@ -328,6 +332,9 @@ class SoftmaxFamily(Composed):
     temperature: float | None = Param(None)
     dtype_: str | None = Param(None, choices=("float16", "float32", "float64", "bfloat16"))
     use_length: bool | None = Param(False)
+
+    def per_example(p, ins):
+        return normalize_axis(p.axis, len(ins[0])) != 0
 
     def live(p):
         return ("data", "length") if p.use_length else ("data",)
@@ -399,6 +406,9 @@ class SoftmaxActivation(Composed):
 
     shape, dtype = all_same, same(FLOATS)
     mode: str = Param("instance", choices=("channel", "instance"))
+
+    def per_example(p, ins):
+        return len(ins[0]) > 1
 
     def compose(p, x):
         if p.mode == "channel" and x.ndim < 3:

@@ -32,6 +32,9 @@ class Reduction(Kernel):
     keepdims: bool = Param(False)
     exclude: bool = Param(False)
 
+    def per_example(p, ins):
+        return 0 not in normalize_axes(p.axis, len(ins[0]), p.exclude)
+
     @classmethod
     def reduced_axes(cls, p, shape):
         """Return the axes of data that are reduced."""

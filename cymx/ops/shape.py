@@ -2,7 +2,7 @@
 
 from ..base import ArgumentError
 from ._build import F, broadcast_to, reshape
-from ._def import Composed, Kernel, Launch, op
+from ._def import Composed, Kernel, Launch, always, op
 from ._params import Axes, Param, Shape
 from ._shapes import ALL, known, merge_all, n_elements, normalize_axes, normalize_axis, same
 from .slice import cut
@@ -123,6 +123,8 @@ class Reshape(Reshaping):
 class Flatten(Reshaping):
     """data with all dims but the first joined.   data (N, ...) -> output (N, product of the others)."""
 
+    per_example = always
+
     def shape(p, ins, outs):
         data = ins[0]
         if data is None:
@@ -203,6 +205,9 @@ class Transpose(Kernel):
     dtype = same(ALL)
     axes: Shape = Param(())
 
+    def per_example(p, ins):
+        return _order(p, len(ins[0]))[0] == 0
+
     def shape(p, ins, outs):
         data = ins[0]
         if data is None:
@@ -256,6 +261,9 @@ class Concat(Kernel):
     inputs, variadic, dtype = ("arg",), "num_args", same(ALL)
     num_args: int = Param(ge=1)
     dim: int = Param(1)
+
+    def per_example(p, ins):
+        return normalize_axis(p.dim, len(ins[0]), "dim") != 0
 
     def shape(p, ins, outs):
         some = next((s for s in (*ins, *outs) if s is not None), None)

@@ -4,7 +4,7 @@ Sums are those of the definition up to rounding, about twice as much of it.  A N
 of all outputs of the tiles that read it, where the definition makes it of the nearest nine.
 """
 
-from ._def import Kernel, Launch, op
+from ._def import Kernel, Launch, always, op
 from ._params import Param, Shape
 from ._shapes import n_elements, same
 
@@ -23,7 +23,7 @@ class WinogradForward(Kernel):
     x (N, H, W, C), u: what _winograd_weights made of w, bias (O,), residual (N, P, Q, O) -> output `size` (N, P, Q, O).
     """
 
-    inputs, dtype, grad = ("data", "weight", "bias", "residual"), same(("float32",)), None
+    inputs, dtype, grad, per_example = ("data", "weight", "bias", "residual"), same(("float32",)), None, always
     tile: int = Param(ge=2)
     pad: Shape = Param()
     no_bias: bool = Param(False)
