@@ -16,4 +16,4 @@
     const cymx_kernel_row CYMX_CAT(cymx_rows_##room##_, CYMX_ISA)[] = {__VA_ARGS__, {nullptr, nullptr, nullptr}}; \
     }
 
-#define CYMX_ROOMS(X) X(map) X(reduce) X(copy) X(index) X(random) X(matmul) X(conv) X(winograd) X(pool) X(softmax) X(rnn) X(sort)
+#define CYMX_ROOMS(X) X(map) X(reduce) X(copy) X(index) X(random) X(matmul) X(conv) X(winograd) X(pool) X(softmax) X(norm) X(rnn) X(sort)

@@ -33,6 +33,15 @@ def test_softmax(name, shape):
     np.testing.assert_allclose(found, np.exp(wanted) if name == "softmax" else wanted, rtol=2e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("shape", [(3000, 3072), (1000, 9024), (3000, 3001)])
+def test_layer_norm(shape):
+    x, gamma, beta = (RNG.standard_normal(s).astype("float32") for s in (shape, shape[1], shape[1]))
+    found = mx.nd.LayerNorm(*map(mx.nd.array, (x, gamma, beta))).asnumpy()
+    x = x.astype("float64")
+    wanted = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5) * gamma + beta
+    np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-6)
+
+
 @pytest.mark.parametrize("name", ["argmax", "argmin"])
 @pytest.mark.parametrize("axis", [0, 1])
 def test_the_first_of_equals(name, axis):

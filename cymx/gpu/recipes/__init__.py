@@ -1,6 +1,6 @@
 """One module a family of kernel rows; importing this registers them all."""
 
-from . import conv, copy, index, map, matmul, pool, random, reduce, rnn, softmax, sort
+from . import conv, copy, index, map, matmul, norm, pool, random, reduce, rnn, softmax, sort
 
 __all__ = [
     "conv",
@@ -8,6 +8,7 @@ __all__ = [
     "index",
     "map",
     "matmul",
+    "norm",
     "pool",
     "random",
     "reduce",

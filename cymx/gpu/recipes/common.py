@@ -25,6 +25,10 @@ WIDE = {
 }  # fmt: skip
 FLOATING = ("float32", "float64", "float16", "bfloat16")
 
+# Elements of a row that one thread keeps: (warps of the row, most elements a thread of 4 bytes or fewer, of 8 bytes).
+HELD = ((1, 32, 16), (8, 32, 16), (32, 16, 8))
+LONG_WARPS, COLUMN_ROWS = 16, (1, 8, 32)
+
 
 def wide_bytes(dtype: str) -> int:
     """Return the bytes of the type in which elements of `dtype` are summed."""
@@ -56,6 +60,38 @@ def spread(k: Kernel, n_threads: int, device: Device, *args: Any, block: int = 2
     """Return a launch of a grid-stride loop over n_threads pieces of work: enough blocks to fill the device."""
     n_blocks = max(1, min(ceil_div(n_threads, block), device.n_sm * (2048 // block) * 4))
     return Launch(k, (n_blocks, 1, 1), (block, 1, 1), args)
+
+
+def along_axis(
+    row: str, name: str, words: Sequence[Any], x: Tensor, axis: int, args: Sequence[Any], device: Device
+) -> tuple[Launch, ...]:
+    """Return the launch of a kernel that works along one axis of x, each row by itself; nothing where x is empty.
+
+    It is {name}_rows in registers, {name}_long_rows, or {name}_columns where the axis is not the last, all of them in
+    {name}.cuh.   words: first template arguments.   args: first arguments; the lengths before, of and after follow.
+    """
+    refuse(not 0 <= axis < len(x.shape), f"{row}: axis is {axis}, expected 0 to {len(x.shape) - 1}")
+    before, n, after = count(x.shape[:axis]), x.shape[axis], count(x.shape[axis + 1 :])
+    if before * n * after == 0:
+        return ()
+
+    def launch(kind: str, last: Sequence[int], n_blocks: int, many: int, block: tuple[int, int, int]) -> Launch:
+        k = kernel(f"{name}.cuh", f"{name}_{kind}", *words, *last)
+        lengths = (before, n, after) if kind == "columns" else (before, n)
+        return Launch(k, (min(n_blocks, device.n_sm * many), 1, 1), block, (*args, *lengths))
+
+    if after > 1:
+        rows = next((r for r in COLUMN_ROWS if n <= 16 * r), COLUMN_ROWS[-1])
+        return (launch("columns", (rows,), before * ceil_div(after, 32), 64, (32, rows, 1)),)
+    vector = 16 // ITEM_BYTES[x.dtype]
+    for warps, *most in HELD:
+        if n <= warps * 32 * most[x.dtype == "float64"]:
+            chunks = 1
+            while chunks * warps * 32 * vector < n:
+                chunks *= 2
+            rows = 4 if warps == 1 else 1
+            return (launch("rows", (chunks, warps), ceil_div(before, rows), 64, (warps * 32, rows, 1)),)
+    return (launch("long_rows", (LONG_WARPS,), before, 16, (LONG_WARPS * 32, 1, 1)),)
 
 
 def numbers(params: Any, form: str) -> tuple[Any, ...]:

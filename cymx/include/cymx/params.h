@@ -61,6 +61,12 @@ struct axis_params {
     i64 axis;
 };
 
+// layer_norm: the axis, non-negative, and what is added to the variance.
+struct norm_params {
+    i64 axis;
+    double eps;
+};
+
 // reduce_*: bit i of the mask says that axis i of the input is reduced.  The output holds the kept axes in order; its own shape may keep ones.
 struct reduce_params {
     i64 mask;
