@@ -114,6 +114,24 @@ def test_a_library_is_looked_for_when_somebody_multiplies(driver, monkeypatch):
     mx.nd._invoke.clear_plans()
 
 
+@pytest.mark.parametrize("mode", ["rnn_tanh", "lstm", "gru"])
+def test_recurrent_layers(made, mode):
+    states = {"state": mx.sym.var("state"), **({"state_cell": mx.sym.var("cell")} if mode == "lstm" else {})}
+    symbol = mx.sym.RNN(mx.sym.var("x"), mx.sym.var("weight"), **states, mode=mode, state_size=5, num_layers=1)
+    found = []
+    for context in (mx.cpu(), GPU):
+        executor = symbol.simple_bind(context, x=(4, 3, 6))
+        for i, array in enumerate(executor.arg_arrays):
+            array[:] = uniform(*array.shape, seed=i)
+        for _ in range(3):
+            executor.forward(is_train=True)
+            executor.backward(mx.nd.array(uniform(4, 3, 5, seed=9), ctx=context))
+        found.append([v.asnumpy() for v in (*executor.outputs, *executor.grad_arrays)])
+    for want, value in zip(*found):
+        np.testing.assert_allclose(value, want, rtol=1e-4, atol=1e-5)
+    assert len(made) > 8 and set(made) == {("cublaslt", True)}
+
+
 def test_a_missing_library_is_one_warning(driver, monkeypatch):
     monkeypatch.setattr(cuda, "library_path", lambda name: None)
     monkeypatch.setenv("CYMX_GPU_LIBRARIES", "cublaslt")

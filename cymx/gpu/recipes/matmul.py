@@ -1,6 +1,7 @@
 """matmul: tiles of the product, and of parts of its depth where there are too few tiles.  Kernels: kernels/matmul.cuh.
 
-`product` yields a product of any operands for other recipes.  Products with epilogues are cuBLASLt's alone.
+`product` yields a product of any operands for other recipes, `in_parts` one whose parts they add themselves.  Products
+with epilogues are cuBLASLt's alone.
 """
 
 import struct
@@ -62,24 +63,39 @@ def product(
     operands: the addresses of a, b and c.   sizes: matrices of c, of a, of b (each 1 or as c's), m, n, k.   scratch:
     where the product's own starts.
     """
-    batch, a_batch, b_batch, m, n, k = sizes
-    a, b, c = operands
-    if batch * m * n == 0:
+    n_sums = sizes[0] * sizes[3] * sizes[4]
+    if n_sums == 0:
         return Work()
+    parts = Scratch(scratch)
+    launch, n_parts = in_parts(operands, parts, sizes, transposes, dtype, device)
+    plain = Work((launch,))
+    if n_parts > 1:
+        join = sum_parts(parts, operands[2], n_sums, n_parts, dtype, device)
+        plain = Work((launch, join), rounded(n_parts * n_sums * wide_bytes(dtype)))
+    return by_cublaslt(plain, operands, sizes, transposes, dtype, device)
+
+
+def in_parts(
+    operands: tuple[Any, Any, Any],
+    parts: Any,
+    sizes: tuple[int, int, int, int, int, int],
+    transposes: tuple[bool, bool],
+    dtype: str,
+    device: Device,
+) -> tuple[Launch, int]:
+    """Return the launch of a product of some elements, and the number of parts that it makes.
+
+    parts: where these go instead of to c if there are several, one array of sums after the other; else as `product`.
+    """
+    batch, a_batch, b_batch, m, n, k = sizes
     cut = tiling(batch, m, n, k, dtype, device)
     refuse(cut.n_blocks >= 2**31, f"matmul: {batch} products of {m} x {n} take more blocks than one launch has")
     steps = (m * k if a_batch > 1 else 0, k * n if b_batch > 1 else 0)
     shape = struct.pack("=8q", batch, m, n, k, *steps, cut.n_parts, cut.part)
-    whole = cut.n_parts == 1
-    made = CPP[dtype] if whole else WIDE[dtype]
+    made, target = (CPP[dtype], operands[2]) if cut.n_parts == 1 else (WIDE[dtype], parts)
     kern = kernel("matmul.cuh", "matmul", CPP[dtype], made, cut.tile, cut.each, *map(bool, transposes))
-    target = c if whole else Scratch(scratch)
-    launches = [Launch(kern, (cut.n_blocks, 1, 1), (cut.threads, 1, 1), (a, b, target, shape))]
-    scratch_bytes = 0
-    if not whole:
-        launches.append(sum_parts(target, c, batch * m * n, cut.n_parts, dtype, device))
-        scratch_bytes = rounded(cut.n_parts * batch * m * n * wide_bytes(dtype))
-    return by_cublaslt(Work(tuple(launches), scratch_bytes), operands, sizes, transposes, dtype, device)
+    args = (*operands[:2], target, shape)
+    return Launch(kern, (cut.n_blocks, 1, 1), (cut.threads, 1, 1), args), cut.n_parts
 
 
 def sum_parts(

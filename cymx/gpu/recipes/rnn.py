@@ -1,13 +1,14 @@
 """rnn_fwd, rnn_bwd: for each step of time a product with the weight, then the gates.
 
-Kernels: kernels/rnn.cuh, kernels/matmul.cuh.  A graph replays the launches without the host.
+Kernels: kernels/rnn.cuh, kernels/matmul.cuh.  A graph replays the launches without the host.  Where the product's depth
+is cut, the gates add the parts, so that a step is two launches.
 """
 
 from typing import Any, NamedTuple
 
 from ..recipe import In, Out, Scratch, Work, recipe
 from .common import CPP, ITEM_BYTES, count, kernel, numbers, one_dtype, refuse, rounded, spread
-from .matmul import product
+from .matmul import in_parts, product
 
 RELU, TANH, LSTM, GRU = range(4)  # params.h's rnn_mode
 GATES, KEPT = (1, 1, 4, 3), (0, 0, 5, 4)
@@ -60,6 +61,20 @@ def _check(row, tensors, wanted):
     refuse(found != wanted, f"{row}: tensors of {found} elements, expected {wanted}")
 
 
+def _sums(operands, sizes, transposes, s, device):
+    """Return (launches, number of parts, bytes of scratch) of a product into the beginning of the scratch.
+
+    cuBLASLt's are whole.
+    """
+    n_bytes = sizes[3] * sizes[4] * ITEM_BYTES[s.dtype]
+    if "cublaslt" in device.libraries:
+        own = rounded(n_bytes)
+        work = product((*operands, Scratch()), sizes, transposes, s.dtype, device, own)
+        return work.launches, 1, own + work.scratch_bytes
+    launch, n_parts = in_parts((*operands, Scratch()), Scratch(), sizes, transposes, s.dtype, device)
+    return (launch,), n_parts, n_parts * n_bytes
+
+
 @recipe("rnn_fwd")
 def rnn_fwd(row, ins, outs, params, device):
     """Return the launches of all steps, forward."""
@@ -71,20 +86,19 @@ def rnn_fwd(row, ins, outs, params, device):
     if nh == 0:
         return Work()
     k = kernel("rnn.cuh", "rnn_forward_step", CPP[s.dtype], s.mode)
-    y, all_kept, own = Out(0), Out(len(outs) - 1), rounded(s.n * wide * ITEM_BYTES[s.dtype])
-    launches, more = [], 0
+    y, all_kept, launches, scratch_bytes = Out(0), Out(len(outs) - 1), [], 0
     for step in range(s.t):
         state = s.of(y, s.h, step - 1) if step else In(3)
-        u = product((state, In(1), Scratch()), (1, 1, 1, s.n, wide, s.h), (False, True), s.dtype, device, own)
+        sizes = (1, 1, 1, s.n, wide, s.h)
+        made, n_parts, scratch_bytes = _sums((state, In(1)), sizes, (False, True), s, device)
         last = step == s.t - 1
         args = (
-            s.of(In(0), wide, step), Scratch(), In(2), *s.before(step, In(4 if lstm else 3), all_kept, y),
+            s.of(In(0), wide, step), Scratch(), n_parts, In(2), *s.before(step, In(4 if lstm else 3), all_kept, y),
             s.of(y, s.h, step), s.of(all_kept, KEPT[s.mode] * s.h, step) if kept else 0,
             Out(1) if last else 0, Out(2) if last and lstm else 0, s.n, s.h,
         )  # fmt: skip
-        launches += [*u.launches, spread(k, nh, device, *args)]
-        more = max(more, u.scratch_bytes)
-    return Work(tuple(launches), own + more)
+        launches += [*made, spread(k, nh, device, *args)]
+    return Work(tuple(launches), scratch_bytes)
 
 
 @recipe("rnn_bwd")
@@ -101,26 +115,24 @@ def rnn_bwd(row, ins, outs, params, device):
     weight, y, state, all_kept = In(first), In(first + 1), In(first + 2 + lstm), In(len(ins) - 1)
     dr = Out(2) if gru else Out(0)
     k = kernel("rnn.cuh", "rnn_backward_step", CPP[s.dtype], s.mode)
-    own, launches, more = rounded(nh * ITEM_BYTES[s.dtype]), [], 0
-
-    def through_weight(step, to):
-        nonlocal more
-        u = product((s.of(dr, wide, step), weight, to), (1, 1, 1, s.n, s.h, wide), (False, False), s.dtype, device, own)
-        launches.extend(u.launches)
-        more = max(more, u.scratch_bytes)
-
+    sizes, launches, n_parts, scratch_bytes = (1, 1, 1, s.n, s.h, wide), [], 0, 0
     for step in range(s.t - 1, -1, -1):
         last = step == s.t - 1
         if not last:
-            through_weight(step + 1, Scratch())
+            operands = (s.of(dr, wide, step + 1), weight)
+            made, n_parts, scratch_bytes = _sums(operands, sizes, (False, False), s, device)
+            launches += made
         args = (
-            s.of(In(0), s.h, step), 0 if last else Scratch(), In(1) if last else Out(1) if gru else 0,
+            s.of(In(0), s.h, step), Scratch(), n_parts, In(1) if last else Out(1) if gru else 0,
             (In(2) if last else Out(2)) if lstm else 0, s.of(y, s.h, step),
             s.of(all_kept, KEPT[s.mode] * s.h, step) if kept else 0, *s.before(step, state, all_kept, y),
             s.of(Out(0), wide, step), s.of(dr, wide, step), Out(1) if gru else 0, Out(2) if lstm else 0, s.n, s.h,
         )  # fmt: skip
         launches.append(spread(k, nh, device, *args))
-    through_weight(0, Scratch() if gru else Out(1))
+    operands = (s.of(dr, wide, 0), weight)
     if gru:
-        launches.append(spread(kernel("rnn.cuh", "rnn_add", CPP[s.dtype]), nh, device, Scratch(), Out(1), nh))
-    return Work(tuple(launches), own + more)
+        made, n_parts, scratch_bytes = _sums(operands, sizes, (False, False), s, device)
+        k = kernel("rnn.cuh", "rnn_add", CPP[s.dtype])
+        return Work((*launches, *made, spread(k, nh, device, Scratch(), n_parts, Out(1), nh)), scratch_bytes)
+    to_state = product((*operands, Out(1)), sizes, (False, False), s.dtype, device)
+    return Work((*launches, *to_state.launches), max(scratch_bytes, to_state.scratch_bytes))

@@ -6,7 +6,7 @@ from gpu.kernel_support import compare_row, run_row
 
 from cymx import _ops
 from cymx.base import MXNetError
-from cymx.gpu.recipe import Device
+from cymx.gpu.recipe import Device, Tensor, find
 
 RELU, TANH, LSTM, GRU = range(4)
 GATES, KEPT = (1, 1, 4, 3), (0, 0, 5, 4)
@@ -48,8 +48,24 @@ def test_one_step_in_float64(mode):
     check(mode, 0, 1, 2, 7, "float64")
 
 
-def test_products_in_parts():
-    check(LSTM, 1, 2, 2, 300, n_sm=20)
+@pytest.mark.parametrize("mode", (RELU, LSTM, GRU))
+def test_products_in_parts(mode):
+    check(mode, 1, 2, 2, 300, n_sm=20)
+
+
+@pytest.mark.parametrize("mode", (TANH, LSTM, GRU))
+def test_a_step_is_two_launches(mode):
+    """However the products are cut; a last product, whose parts are joined, goes to the first state."""
+    t, n, h, device = 6, 32, 512, Device(90, 132)
+    wide, lstm, kept = GATES[mode] * h, mode == LSTM, [(6, 32, KEPT[mode] * 512)] if KEPT[mode] else []
+    tensors = lambda *shapes: [Tensor(shape, "float32") for shape in shapes]
+    ins, outs = ((t, n, wide), (wide, h), (2, wide), *[(n, h)] * (1 + lstm)), ((t, n, h), *[(n, h)] * (1 + lstm), *kept)
+    work = find("rnn_fwd")("rnn_fwd", tensors(*ins), tensors(*outs), (mode, 0), device)
+    assert len(work.launches) == 2 * t and work.scratch_bytes >= 2 * 4 * n * wide
+    back = ((t, n, h), *[(n, h)] * (1 + lstm), (wide, h), (t, n, h), *[(n, h)] * (1 + lstm), *kept)
+    grads = ((t, n, wide), (n, h), *([(n, h)] if lstm else [(t, n, wide)] if mode == GRU else []))
+    work = find("rnn_bwd")("rnn_bwd", tensors(*back), tensors(*grads), (mode, 0), device)
+    assert len(work.launches) == 2 * t + 1
 
 
 def test_nothing_and_what_does_not_fit():
