@@ -19,11 +19,15 @@ class Backend(Protocol):
 
     reorders: whether prepare.py lays weights out anew for its convolutions.   filters_last: whether their weights are
     (O, *kernel, C) where their images are channels last.
+    key: what its answers depend on, besides its class: what was made under one key serves no other.
     epilogues: tells of a product with an epilogue, as `prepare` takes it, whether it can be had; None where none can.
     """
 
     reorders: bool
     filters_last: bool
+
+    @property
+    def key(self) -> tuple: ...
 
     def likes_channels_last(self, dtype: str, n_spatial: int) -> bool:
         """Whether convolutions of such images, over so many spatial dimensions, are faster with channels last."""
@@ -55,6 +59,11 @@ class Cpu:
 
     reorders, filters_last = True, False
     epilogues = None
+
+    @property
+    def key(self) -> tuple:
+        """Return which kernels there are."""
+        return _ops.isa(), _ops.onednn()
 
     def likes_channels_last(self, dtype: str, n_spatial: int) -> bool:
         """Return whether oneDNN is there, whose fastest kernels want images so."""

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from .. import _ops  # type: ignore[attr-defined]
 from ..base import Context, cpu
 from ..ir import Entry, Graph, Node, Type, rewrite
 from ..ops._build import F, Value, scope, variable
@@ -84,7 +83,7 @@ def compile_graph(
     backend = backend or backend_of(place(graph, context or cpu(0), groups))
     given = None
     if own_arena and not (train or grad_req or in_place):
-        given = (type(backend), context, tuple((groups or {}).items()), options, _ops.isa(), _ops.onednn())
+        given = (type(backend), backend.key, context, tuple((groups or {}).items()), options)
     made = resized(graph, given, types) if given else None
     is_new = made is None
     if made is None:

@@ -54,6 +54,11 @@ class Backend:
         info = driver.open(self.device_id)
         return Device(info.arch, info.n_sm, library.Available(), config.allows_tf32())
 
+    @property
+    def key(self) -> tuple:
+        """Return the device, and what the environment allows."""
+        return self.device_id, config.gpu_libraries(), config.allows_tf32()
+
     def likes_channels_last(self, dtype: str, n_spatial: int) -> bool:
         """Return whether cuDNN is there and fastest so."""
         return likes_channels_last(dtype, n_spatial, self.device)

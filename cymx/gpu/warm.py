@@ -42,6 +42,11 @@ class Notes:
         self.missing: dict[str, str] = {}
         self.what = ""
 
+    @property
+    def key(self) -> tuple:
+        """Return what decides, the device and its epilogues."""
+        return self.device, self.epilogues
+
     def likes_channels_last(self, dtype: str, n_spatial: int) -> bool:
         """Return what a GPU's backend does on such a device."""
         return likes_channels_last(dtype, n_spatial, self.device)

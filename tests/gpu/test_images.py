@@ -138,3 +138,26 @@ def planned(symbol, dtype, train, device, shape):
     types = {node.name: found.type_of(Entry(node)) for node in symbol.graph.nodes() if node.op is None}
     wanted = {name: "write" for name in symbol.list_arguments() if name != "data"} if train else None
     return compile_graph(symbol.graph, types, train, wanted, own_arena=True, backend=Notes(device)).dump()
+
+
+def test_a_plan_made_under_other_rules_is_not_taken_over(libraries, monkeypatch):
+    symbol = small_net()
+    for allowed, transposes in (("0", 0), ("1", 5), ("0", 0)):
+        monkeypatch.setenv(TF32, allowed)
+        executor = symbol.simple_bind(GPU, grad_req="null", data=(2, 3, 13, 12))
+        assert counted(executor.debug_str())["forward", "transpose"] == transposes
+
+
+def test_another_number_of_images(made):
+    symbol = small_net()
+    weights = trained(symbol, mx.cpu(), "float16", data=(4, 3, 13, 12))[1]
+    values = {name: v.asnumpy() for name, v in {**weights.arg_dict, **weights.aux_dict}.items()}
+    for n in (4, 2, 3):
+        found = []
+        for context in (mx.cpu(), GPU):
+            executor = symbol.simple_bind(context, grad_req="null", type_dict={"data": "float16"}, data=(n, 3, 13, 12))
+            for name, array in {**executor.arg_dict, **executor.aux_dict}.items():
+                array[:] = values[name][: len(array)]
+            found.append({"output": executor.forward()[0].astype("float32").asnumpy()})
+        assert_alike(found[1], found[0], TOLERANCE["float16"])
+        assert counted(executor.debug_str())["forward", "transpose"] == 5
