@@ -49,6 +49,8 @@ def _handle(name: str, device_id: int) -> int:
 
 
 def make(device_id: int, call: Call) -> Any:
-    """Return a library's call made ready on a device, or None where the library has nothing for it."""
+    """Return a library's call made ready on a device, or None where the library is not here or has nothing for it."""
+    if call.library not in Available():
+        return None
     build = _library.make_gemm if call.library == "cublaslt" else _library.make_conv
     return build(device_id, _handle(call.library, device_id), call.settings)

@@ -90,7 +90,7 @@ class Backend:
                 scratch_bytes = max(scratch_bytes, work.scratch_bytes + WORKSPACE_ALIGNMENT + made.workspace_bytes)
             elif isinstance(launch, Call):
                 if launch.otherwise is None:
-                    raise MXNetError(f"{launch.library} has nothing any more for what it had: {launch.settings}")
+                    raise MXNetError(f"only {launch.library} does this, and it has nothing for {launch.settings}")
                 launches += launch.otherwise.launches  # their scratch is in the work's
             else:
                 launches.append(launch)

@@ -75,12 +75,16 @@ class MatmulEpilogue(Kernel):
         return ("output", *("mask",) * p.epilogue.endswith("mask"), *("sums",) * p.epilogue.endswith("sums"))
 
     def shape(p, ins, outs):
-        ((m, n),) = Matmul.shape(p, ins[:2], outs)[1]
-        extra = {"mask": (m, mask_bytes(n)), "sums": (m if p.epilogue == "lhs_sums" else n,)}
-        return ins, [(m, n), *(extra[name] for name in MatmulEpilogue.visible(p)[1:])]
+        if any(s is None or len(s) != 2 for s in ins[:2]):
+            raise ArgumentError(f"lhs is {ins[0]} and rhs {ins[1]}, expected two matrices")
+        (lhs, rhs), ((m, n),) = Matmul.shape(p, ins[:2], outs)
+        rows = m if p.epilogue == "lhs_sums" else n
+        of = {"lhs": lhs, "rhs": rhs, "bias": (n,), "mask": (m, mask_bytes(n)), "output": (m, n), "sums": (rows,)}
+        return [of[name] for name in MatmulEpilogue.live(p)], [of[name] for name in MatmulEpilogue.visible(p)]
 
     def dtype(p, ins, outs):
-        return ins, ["uint8" if name == "mask" else ins[0] for name in MatmulEpilogue.visible(p)]
+        of = lambda name: "uint8" if name == "mask" else ins[0]
+        return list(map(of, MatmulEpilogue.live(p))), list(map(of, MatmulEpilogue.visible(p)))
 
     def launch(p, ins, outs):
         return Launch(f"matmul_{p.epilogue}", (int(p.transpose_a), int(p.transpose_b)))
