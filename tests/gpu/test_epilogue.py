@@ -293,6 +293,6 @@ def test_what_no_pass_makes(driver, monkeypatch):
     with pytest.raises(mx.MXNetError, match=r"bias is \(5,\), expected \(4,\)"):
         product(a, b, mx.nd.ones((5,), ctx=GPU), epilogue="bias")
     with pytest.raises(mx.MXNetError, match=r"mask is \(2, 4\), expected \(2, 16\)"):
-        product(a, b, mx.nd.ones((2, 4), ctx=GPU, dtype="uint8"), epilogue="masked")
+        product(a, b, mask=mx.nd.ones((2, 4), ctx=GPU, dtype="uint8"), epilogue="masked")
     with pytest.raises(mx.MXNetError, match="expected two matrices"):
         product(mx.nd.ones((5, 2, 3), ctx=GPU), mx.nd.ones((5, 3, 4), ctx=GPU), epilogue="relu")
