@@ -158,7 +158,7 @@ def _with_gradients(
     """Add gradients: 'write' as further outputs, 'add' as updates of what the gradient's array holds."""
     by_name = {n.name: n for n in typed.nodes() if n.op is None}
     heads = [
-        None if e.node.op is not None and e.node.op.is_loss else variable(f"head:{k}", typed.outputs[k].type)
+        None if e.node.op is not None and e.node.op.is_loss else variable(f"head:{k}", typed.outputs[k].type, True)
         for k, e in enumerate(graph.outputs)
     ]
     with scope("gradient", train=True, backward=True):
@@ -170,7 +170,7 @@ def _with_gradients(
         for node, dx, req in zip(wanted, found, grad_req.values()):
             if req == "add":
                 if dx is not None:
-                    old = variable(f"grad:{node.name}", node.types[0])
+                    old = variable(f"grad:{node.name}", node.types[0], True)
                     updates[old.node] = Entry(*(old + dx))
             else:
                 outputs.append(Entry(*(dx if dx is not None else F.zeros_like(Value(node)))))

@@ -82,9 +82,9 @@ class Value(Entry):
         return F.negative(self)
 
 
-def variable(name: str, type_: Type) -> Value:
-    """Return a new typed variable."""
-    return Value(Node(None, name, types=(type_,)))
+def variable(name: str, type_: Type, backward: bool = False) -> Value:
+    """Return a new typed variable.   backward: whether it has no value before backward runs."""
+    return Value(Node(None, name, types=(type_,), backward=backward))
 
 
 def constant(number: Any, dtype: str) -> Value:

@@ -53,3 +53,24 @@ def test_gradients_add_up_over_small_batches():
         part.grad_dict["fc_weight"].asnumpy(), whole.grad_dict["fc_weight"].asnumpy(), rtol=1e-5, atol=1e-6
     )
     np.testing.assert_allclose(part.grad_dict["fc_bias"].asnumpy(), [8, 8])
+
+
+def test_what_comes_between_forward_and_backward():
+    """Gradients that flow into images, and gradients that are added to, are read when backward runs, in any layout."""
+    x = mx.sym.Convolution(mx.sym.var("data"), kernel=(3, 3), num_filter=6, name="c0")
+    symbol = mx.sym.Convolution(mx.sym.tanh(x), kernel=(3, 3), num_filter=4, name="c1")
+    draw = lambda shape, seed: np.random.default_rng(seed).standard_normal(shape).astype("float32")
+
+    def gradients(heads, before):
+        executor = symbol.simple_bind(mx.cpu(), grad_req="add", data=(2, 3, 8, 7))
+        for i, array in enumerate(executor.arg_arrays):
+            array[:] = draw(array.shape, i)
+        for head in heads:
+            executor.forward(is_train=True)
+            for grad in executor.grad_arrays:
+                grad[:] = before
+            executor.backward(mx.nd.array(draw(executor.outputs[0].shape, head)))
+        return [grad.asnumpy() for grad in executor.grad_arrays]
+
+    for found, wanted in zip(gradients((7, 8, 9), 1.5), gradients((9,), 0)):
+        np.testing.assert_allclose(found, wanted + 1.5, rtol=1e-4, atol=1e-4)
