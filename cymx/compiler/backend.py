@@ -29,8 +29,8 @@ class Backend(Protocol):
     @property
     def key(self) -> tuple: ...
 
-    def likes_channels_last(self, dtype: str, n_spatial: int) -> bool:
-        """Whether convolutions of such images, over so many spatial dimensions, are faster with channels last."""
+    def likes_channels_last(self, launch: Launch, ins: Sequence[Tensor], outs: Sequence[Tensor]) -> bool:
+        """Whether a convolution, given as it is with channels last, can be had and is faster so."""
 
     @property
     def epilogues(self) -> HasProduct | None: ...
@@ -65,9 +65,9 @@ class Cpu:
         """Return which kernels there are."""
         return _ops.isa(), _ops.onednn()
 
-    def likes_channels_last(self, dtype: str, n_spatial: int) -> bool:
+    def likes_channels_last(self, launch: Launch, ins: Sequence[Tensor], outs: Sequence[Tensor]) -> bool:
         """Return whether oneDNN is there, whose fastest kernels want images so."""
-        return n_spatial == 2 and dtype != "float64" and _ops.onednn()
+        return len(ins[0].shape) == 4 and ins[0].dtype != "float64" and _ops.onednn()
 
     def prepare(self, launch: Launch, ins: Sequence[Tensor], outs: Sequence[Tensor]) -> Launch:
         """Return the launch, with the scratch that its kernel wants."""

@@ -6,12 +6,13 @@ is made where somebody needs it: by a view where only axes of size 1 move, else 
 which convolutions are faster so, and whether filters (O, C, *kernel) are to lie like images besides.
 """
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..gpu.recipe import Tensor
 from ..ir import Entry, Graph, Node, Shape, Type
 from ..ops._build import F, Value, reshape, scope
-from ..ops._def import Map, find
+from ..ops._def import Launch, Map, find
 from ..ops._shapes import normalize_axes, normalize_axis
 from ..ops.reduce import Reduction
 from .backend import Backend
@@ -35,15 +36,13 @@ def channels_last(graph: Graph, backend: Backend, wanted: bool | None = None) ->
     wanted: whether all of them do; None asks the backend.
     """
     nodes = graph.nodes()
-    convolutions = {n for n in nodes if n.op in _CONVOLUTIONS}
+    turns = {n: _Turn(n, backend.filters_last) for n in nodes if n.op in _CONVOLUTIONS}
     if wanted is None:
-        convolutions = {
-            n for n in convolutions if backend.likes_channels_last(n.types[0].dtype, len(n.inputs[0].shape) - 2)
-        }
-        wanted = len(convolutions) > 1  # a single one reorders as fast by itself
+        turns = {n: turn for n, turn in turns.items() if backend.likes_channels_last(*turn.step(n))}
+        wanted = len(turns) > 1  # a single one reorders as fast by itself
     if not wanted:
         return graph
-    layouts = _Layouts(convolutions, backend.filters_last)
+    layouts = _Layouts(turns)
     for node in nodes:
         layouts.visit(node)
     return Graph(
@@ -76,14 +75,35 @@ def _spread(shape: Shape, ndim: int) -> Shape:
     return (1,) * (ndim - len(shape)) + shape
 
 
+class _Turn:
+    """How a convolution changes that takes and gives channels last.
+
+    inputs: which of them are turned.   output: whether that is.   changes: its new settings.
+    """
+
+    def __init__(self, node: Node, filters: bool):
+        images, gives_image = _CONVOLUTIONS[node.op]
+        self.inputs, self.output = (0, 1) if filters else images, gives_image or filters
+        self.changes: dict[str, Any] = {"channels_last": True, "filters_last": filters}
+        if self.output and node.op is not _FORWARD:
+            self.changes["size"] = _turned(node.params.size)
+
+    def step(self, node: Node) -> tuple[Launch, list[Tensor], list[Tensor]]:
+        """Return the step that the changed node will be."""
+        ins = [Tensor(_turned(e.shape) if i in self.inputs else e.shape, e.dtype) for i, e in enumerate(node.inputs)]
+        (out,) = node.types
+        outs = [Tensor(_turned(out.shape) if self.output else out.shape, out.dtype)]
+        return node.op.launch(node.params.replace(self.changes), ins, outs), ins, outs
+
+
 class _Layouts:
     """What each entry of the old graph has become, in either layout.
 
-    convolutions: those that take and give channels last.   filters: whether their filters lie like images.
+    turns: of the convolutions that take and give channels last.
     """
 
-    def __init__(self, convolutions: Set[Node], filters: bool):
-        self.convolutions, self.filters = convolutions, filters
+    def __init__(self, turns: Mapping[Node, _Turn]):
+        self.turns = turns
         self.made: dict[tuple[Entry, bool], Entry] = {}
 
     def has_last(self, e: Entry) -> bool:
@@ -125,14 +145,10 @@ class _Layouts:
 
     def visit(self, node: Node) -> None:
         """Build a node in the layout that its inputs have, or in both where that costs nothing."""
-        if node in self.convolutions:
-            images, gives_image = _CONVOLUTIONS[node.op]
-            turned = (0, 1) if self.filters else images
-            turns = gives_image or self.filters
-            changes: dict[str, Any] = {"channels_last": True, "filters_last": self.filters}
-            if turns and node.op is not _FORWARD:
-                changes["size"] = _turned(node.params.size)
-            self.build(node, [self.get(e, i in turned) for i, e in enumerate(node.inputs)], turns, changes)
+        if node in self.turns:
+            turn = self.turns[node]
+            inputs = [self.get(e, i in turn.inputs) for i, e in enumerate(node.inputs)]
+            self.build(node, inputs, turn.output, turn.changes)
         elif node.op is not None and issubclass(node.op, Map) and _is_image(node.types[0].shape):
             ndim = len(node.types[0].shape)
             free = all(self.is_free(e, ndim) for e in node.inputs)

@@ -17,6 +17,10 @@ from .recipe import Call
 _LIBRARIES = {"cublaslt": ("cublasLt", "cuda"), "cudnn": ("cudnn", "cudnn")}
 
 
+# (device, library, a call's settings) -> whether there is something for it.
+_answers: dict[tuple[Any, ...], bool] = {}
+
+
 class Available:
     """The names of the libraries that are wanted and here; one is looked for when somebody asks for it."""
 
@@ -46,6 +50,14 @@ def _loaded(name: str) -> bool:
 @cache
 def _handle(name: str, device_id: int) -> int:
     return _library.open_handle(name, device_id)
+
+
+def has(device_id: int, call: Call) -> bool:
+    """Tell whether a library has something for a call.  It is asked once."""
+    key = device_id, call.library, call.settings
+    if key not in _answers:
+        _answers[key] = make(device_id, call) is not None
+    return _answers[key]
 
 
 def make(device_id: int, call: Call) -> Any:

@@ -59,9 +59,12 @@ class Backend:
         """Return the device, and what the environment allows."""
         return self.device_id, config.gpu_libraries(), config.allows_tf32()
 
-    def likes_channels_last(self, dtype: str, n_spatial: int) -> bool:
-        """Return whether cuDNN is there and fastest so."""
-        return likes_channels_last(dtype, n_spatial, self.device)
+    def likes_channels_last(self, launch: Any, ins: Sequence[Tensor], outs: Sequence[Tensor]) -> bool:
+        """Return whether cuDNN is there, has the convolution so, and is faster."""
+        if not likes_channels_last(ins[0], self.device):
+            return False
+        calls = [each for each in self._work(launch, ins, outs).launches if isinstance(each, Call)]
+        return any(library.has(self.device_id, call) for call in calls)
 
     @property
     def epilogues(self) -> Callable[[Any, Sequence[Tensor], Sequence[Tensor]], bool] | None:

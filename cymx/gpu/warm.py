@@ -10,6 +10,7 @@ Executor needs.  The folder that CYMX_KERNEL_CACHE names can be carried to a mac
 import argparse
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .. import config
@@ -47,9 +48,9 @@ class Notes:
         """Return what decides, the device and its epilogues."""
         return self.device, self.epilogues
 
-    def likes_channels_last(self, dtype: str, n_spatial: int) -> bool:
-        """Return what a GPU's backend does on such a device."""
-        return likes_channels_last(dtype, n_spatial, self.device)
+    def likes_channels_last(self, launch: Any, ins: Sequence[Tensor], outs: Sequence[Tensor]) -> bool:
+        """Return what a GPU's backend does on such a device, whose cuDNN has every convolution."""
+        return likes_channels_last(ins[0], self.device)
 
     def prepare(self, launch: Any, ins: Sequence[Tensor], outs: Sequence[Tensor]) -> Work:
         """Return what a step does, after noting its kernels."""
@@ -98,8 +99,9 @@ def note_symbol(
     types = {node.name: found.type_of(Entry(node)) for node in symbol.graph.nodes() if node.op is None}
     notes.what = symbol.name or "the symbol"
     wanted = {name: "write" for name in symbol.list_arguments() if name not in shapes}
-    for epilogues in (None, lambda *_: True):  # without cuBLASLt, and with all that it may take over
-        notes.epilogues = epilogues
+    # Without NVIDIA's libraries, and with all that they may take over.
+    for libraries, tf32, epilogues in (((), False, None), (("cublaslt", "cudnn"), True, lambda *_: True)):
+        notes.device, notes.epilogues = replace(notes.device, libraries=libraries, tf32=tf32), epilogues
         compile_graph(symbol.graph, types, own_arena=True, backend=notes)
         if train:
             compile_graph(symbol.graph, types, True, wanted, own_arena=True, backend=notes)

@@ -53,16 +53,16 @@ def libraries(driver, monkeypatch):
     paths = {k: str(emulator.build_library(f"lib{v}.so", [sources / f"{v}.cpp"])) for k, v in names.items()}
     monkeypatch.setattr(cuda, "library_path", paths.get)
     monkeypatch.setenv("CYMX_GPU_LIBRARIES", "cublaslt,cudnn")
-    caches = (library._loaded, library._handle)
-    for cache in caches:
-        cache.cache_clear()
+    caches = (library._loaded.cache_clear, library._handle.cache_clear, library._answers.clear)
+    for clear in caches:
+        clear()
     mx.nd._invoke.clear_plans()
     found = {names[k]: ctypes.CDLL(path) for k, path in paths.items()}
     yield found
     found["cublaslt"].standin_refuse(0)
     mx.nd._invoke.clear_plans()
-    for cache in caches:
-        cache.cache_clear()
+    for clear in caches:
+        clear()
 
 
 @pytest.fixture

@@ -60,10 +60,10 @@ def _gemm(
     return (DTYPE_FLAGS[dtype], batch, m, n, k, *map(int, flags), epilogue)
 
 
-def likes_channels_last(dtype: str, n_spatial: int, device: Device) -> bool:
-    """Return whether convolutions are faster with channels last: where cuDNN has tensor cores multiply."""
-    on_tensor_cores = dtype in ("float16", "bfloat16") or (dtype == "float32" and device.tf32)
-    return n_spatial == 2 and on_tensor_cores and "cudnn" in device.libraries
+def likes_channels_last(image: Tensor, device: Device) -> bool:
+    """Return whether convolutions of an image are faster with channels last: where cuDNN has tensor cores multiply."""
+    on_tensor_cores = image.dtype in ("float16", "bfloat16") or (image.dtype == "float32" and device.tf32)
+    return len(image.shape) == 4 and on_tensor_cores and "cudnn" in device.libraries
 
 
 def by_cudnn(

@@ -105,7 +105,8 @@ bool workspace_fits(void *workspace, size_t bytes) { return bytes == used_worksp
 int choose(const Shape &s, int wanted, int *found, void *results) {
     Choice *choices = static_cast<Choice *>(results);
     if (wanted < 2) return INVALID;
-    *found = s.filters == 13 ? 0 : 2; // 13 filters stand for what the library has nothing for
+    // 13 filters stand for what the library has nothing for, dilation for what it has with channels first alone.
+    *found = s.filters == 13 || (s.last && s.dilation[0] > 1) ? 0 : 2;
     choices[0] = {first_choice, SUCCESS, 1, 0, 0, 0, {}};
     choices[1] = {algorithm_number, SUCCESS, 2, used_workspace, 1, chosen_math, {}};
     return SUCCESS;
