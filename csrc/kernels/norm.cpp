@@ -5,48 +5,20 @@
 #include "cast.h"
 #include "cymx/math.h"
 #include "cymx/params.h"
-#include "stream.h"
+#include "rows.h"
 #include "table.h"
 
 namespace {
 
 enum { RUN = 4096, COLUMNS = 64, COLUMN_ROWS = 16 };
 
-inline i64 least(i64 a, i64 b) { return a < b ? a : b; }
-
-// Sums of f over n elements.  HALF, 0 or 1: which half of the lines `ahead` elements further on is fetched meanwhile, so that two sums fetch all.
-template <int HALF, i64 LANES, class T, class F> double sum_in_lanes(const T *x, i64 n, i64 ahead, F f) {
-    using A = wide_t<T>;
-    constexpr i64 half_bytes = LANES * sizeof(T) / 2;
+// Sums f over n elements.  HALF, 0 or 1: which half of the next row is fetched meanwhile, so that two sums fetch all.
+template <int HALF, class T, class F> double sum_of(const T *x, i64 n, F f) {
     double total = 0;
     for (i64 begin = 0; begin < n; begin += RUN) {
-        const i64 end = least(begin + RUN, n);
-        A lanes[LANES] = {};
-        i64 i = begin;
-        for (; i + LANES <= end; i += LANES) {
-            for (i64 b = 0; b < half_bytes; b += line_bytes) {
-                __builtin_prefetch((const char *)(x + i + ahead) + HALF * half_bytes + b);
-            }
-            for (i64 k = 0; k < LANES; ++k) {
-                lanes[k] += f(widen(x[i + k]));
-            }
-        }
-        for (i64 k = 0; i + k < end; ++k) {
-            lanes[k] += f(widen(x[i + k]));
-        }
-        for (i64 width = LANES / 2; width; width /= 2) {
-            for (i64 k = 0; k < width; ++k) {
-                lanes[k] += lanes[k + width];
-            }
-        }
-        total += lanes[0];
+        total += join_run<Adding, HALF, 2>(x, begin, least(begin + RUN, n), fetch_distance<T>(n), f);
     }
     return total;
-}
-
-// Few lanes for short rows, which would spend their time on joining many.
-template <int HALF, class T, class F> double sum_of(const T *x, i64 n, i64 ahead, F f) {
-    return n < 256 ? sum_in_lanes<HALF, 16>(x, n, ahead, f) : sum_in_lanes<HALF, 64>(x, n, ahead, f);
 }
 
 template <class T> struct Norm {
@@ -60,25 +32,12 @@ template <class T> struct Norm {
 
     A deviation(double squares) const { return m::sqrt(A(squares * share) + A(eps)); }
 
-    // Row r of consecutive elements.  streamed: y lies on lines, and the caches have no use for it.
+    // Row r of consecutive elements.
     void row(i64 r, bool streamed) const {
-        constexpr i64 line = line_bytes / sizeof(T), near = 4096 / sizeof(T), far = 16384 / sizeof(T);
         const T *from = x + r * n;
-        T *to = y + r * n;
-        const i64 ahead = n < near ? near : least(n, far);
-        const A mean = A(sum_of<0>(from, n, ahead, [](A v) { return v; }) * share);
-        const A std = deviation(sum_of<1>(from, n, ahead, [mean](A v) { return (v - mean) * (v - mean); })), rate = 1 / std;
-        i64 i = 0;
-        for (; streamed && i + line <= n; i += line) {
-            T whole[line];
-            for (i64 k = 0; k < line; ++k) {
-                whole[k] = convert<T>(scaled(widen(from[i + k]), mean, rate, gamma[i + k], beta[i + k]));
-            }
-            stream_line(to + i, whole);
-        }
-        for (; i < n; ++i) {
-            to[i] = convert<T>(scaled(widen(from[i]), mean, rate, gamma[i], beta[i]));
-        }
+        const A mean = A(sum_of<0>(from, n, [](A v, i64) { return v; }) * share);
+        const A std = deviation(sum_of<1>(from, n, [mean](A v, i64) { return (v - mean) * (v - mean); })), rate = 1 / std;
+        store_row(y + r * n, n, streamed, [&](i64 i) { return scaled(widen(from[i]), mean, rate, gamma[i], beta[i]); });
         means[r] = convert<T>(mean), stds[r] = convert<T>(std);
     }
 
@@ -126,7 +85,7 @@ template <class T> struct Norm {
     void run(i64 before) const {
         const bool parallel = before * n * after > 20000;
         if (after == 1) {
-            const bool streamed = before * n * (i64)sizeof(T) > streamed_bytes && n * sizeof(T) % line_bytes == 0 && on_lines(y) && x != y;
+            const bool streamed = x != y && are_streamed(y, before, n);
 #pragma omp parallel if (parallel)
             {
 #pragma omp for schedule(static)

@@ -5,7 +5,7 @@
 #include "cast.h"
 #include "cymx/math.h"
 #include "cymx/params.h"
-#include "stream.h"
+#include "rows.h"
 #include "table.h"
 
 namespace {
@@ -14,94 +14,28 @@ enum { ROOM = 8192, COLUMNS = 64 };
 
 template <class T> constexpr wide_t<T> minus_infinity() { return -limits<wide_t<T>>::infinity(); }
 
-inline i64 least(i64 a, i64 b) { return a < b ? a : b; }
-
-// One row of consecutive elements goes through room piece by piece; a row that fits is read once.
-template <bool LOG, class T> struct Row {
+// One row of consecutive elements.  Its exponentials wait in room; those of a longer row are made again.
+template <bool LOG, class T> void row(const T *x, T *y, i64 n, bool streamed, wide_t<T> *room) {
     using A = wide_t<T>;
-    const T *x;
-    i64 n;
-    alignas(64) A room[ROOM];
-    A top, sum;
-
-    // Loads elements from... and returns how many.
-    i64 load(i64 from) {
-        constexpr i64 ahead = 2048, line = line_bytes / sizeof(T);
-        const i64 m = least(ROOM, n - from), whole = m / line * line;
-        for (i64 i = 0; i < whole; i += line) {
-            __builtin_prefetch((const char *)(x + from + i) + ahead);
-            for (i64 k = i; k < i + line; ++k) {
-                room[k] = widen(x[from + k]);
+    const bool kept = !LOG && n <= ROOM;
+    const A top = join_run<Greatest, 0, 0>(x, 0, n, 0, [](A v, i64) { return v; });
+    A sum = 0;
+    for (i64 begin = 0; begin < n; begin += ROOM) {
+        sum += join_run<Adding, 0, 1>(x, begin, least(begin + ROOM, n), fetch_distance<T>(n), [=](A v, i64 i) {
+            const A e = m::exp_below_zero(v - top);
+            if (!LOG) {
+                room[i - begin] = e;
             }
-        }
-        for (i64 i = whole; i < m; ++i) {
-            room[i] = widen(x[from + i]);
-        }
-        return m;
+            return e;
+        });
     }
-
-    void find_top(i64 m) {
-        A most = top;
-#pragma omp simd reduction(max : most)
-        for (i64 i = 0; i < m; ++i) {
-            most = room[i] > most ? room[i] : most;
-        }
-        top = most;
+    const A shift = LOG ? m::log(sum) : A(0), scale = 1 / sum;
+    if (kept) {
+        store_row(y, n, streamed, [=](i64 i) { return room[i] * scale; });
+    } else {
+        store_row(y, n, streamed, [=](i64 i) { return LOG ? widen(x[i]) - top - shift : m::exp_below_zero(widen(x[i]) - top) * scale; });
     }
-
-    // Leaves the shifted element in room, or its exponential, which is what the result needs.
-    void add_up(i64 m) {
-        const A most = top;
-        A total = 0;
-#pragma omp simd reduction(+ : total)
-        for (i64 i = 0; i < m; ++i) {
-            const A v = room[i] - most, e = m::exp(v);
-            room[i] = LOG ? v : e;
-            total += e;
-        }
-        sum += total;
-    }
-
-    void finish(i64 m, T *y, A shift, A scale, bool streamed) {
-        constexpr i64 line = line_bytes / sizeof(T);
-        i64 i = 0;
-        for (; streamed && i + line <= m; i += line) {
-            T whole[line];
-            for (i64 k = 0; k < line; ++k) {
-                whole[k] = convert<T>(LOG ? room[i + k] - shift : room[i + k] * scale);
-            }
-            stream_line(y + i, whole);
-        }
-        for (; i < m; ++i) {
-            y[i] = convert<T>(LOG ? room[i] - shift : room[i] * scale);
-        }
-    }
-
-    // streamed: y lies on lines, and the caches have no use for it.
-    void run(const T *from, T *y, i64 length, bool streamed) {
-        x = from, n = length;
-        top = minus_infinity<T>(), sum = 0;
-        i64 m = 0;
-        for (i64 at = 0; at < n; at += ROOM) {
-            m = load(at);
-            find_top(m);
-        }
-        for (i64 at = 0; at < n; at += ROOM) {
-            m = n > ROOM ? load(at) : m;
-            add_up(m);
-        }
-        const A shift = LOG ? m::log(sum) : A(0), scale = 1 / sum;
-        for (i64 at = 0; at < n; at += ROOM) {
-            if (n > ROOM) {
-                m = load(at);
-                for (i64 i = 0; i < m; ++i) {
-                    room[i] = LOG ? room[i] - top : m::exp(room[i] - top);
-                }
-            }
-            finish(least(ROOM, n - at), y + at, shift, scale, streamed);
-        }
-    }
-};
+}
 
 // Up to COLUMNS rows side by side, element i of column b at i * step + b.
 template <bool LOG, class T> void columns(const T *x, T *y, i64 n, i64 step, i64 n_columns) {
@@ -118,7 +52,7 @@ template <bool LOG, class T> void columns(const T *x, T *y, i64 n, i64 step, i64
     }
     for (i64 i = 0; i < n; ++i) {
         for (i64 b = 0; b < n_columns; ++b) {
-            sum[b] += m::exp(widen(x[i * step + b]) - top[b]);
+            sum[b] += m::exp_below_zero(widen(x[i * step + b]) - top[b]);
         }
     }
     for (i64 b = 0; b < n_columns; ++b) {
@@ -127,7 +61,7 @@ template <bool LOG, class T> void columns(const T *x, T *y, i64 n, i64 step, i64
     for (i64 i = 0; i < n; ++i) {
         for (i64 b = 0; b < n_columns; ++b) {
             const A v = widen(x[i * step + b]) - top[b];
-            y[i * step + b] = convert<T>(LOG ? v - last[b] : m::exp(v) * last[b]);
+            y[i * step + b] = convert<T>(LOG ? v - last[b] : m::exp_below_zero(v) * last[b]);
         }
     }
 }
@@ -135,13 +69,13 @@ template <bool LOG, class T> void columns(const T *x, T *y, i64 n, i64 step, i64
 template <bool LOG, class T> void softmax(const T *x, T *y, i64 before, i64 n, i64 after) {
     const bool parallel = before * n * after > 20000;
     if (after == 1) {
-        const bool streamed = before * n * (i64)sizeof(T) > streamed_bytes && n * sizeof(T) % line_bytes == 0 && on_lines(y) && x != y;
+        const bool streamed = x != y && are_streamed(y, before, n);
 #pragma omp parallel if (parallel)
         {
-            Row<LOG, T> row;
+            alignas(64) wide_t<T> room[ROOM];
 #pragma omp for schedule(static)
             for (i64 a = 0; a < before; ++a) {
-                row.run(x + a * n, y + a * n, n, streamed);
+                row<LOG>(x + a * n, y + a * n, n, streamed, room);
             }
             if (streamed) {
                 end_stream();

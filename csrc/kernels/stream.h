@@ -1,6 +1,6 @@
 // Stores that leave the caches alone, for outputs that are larger than those: no line is read before it is written.
 //
-// Read by: copy.cpp, index.cpp, norm.cpp, softmax.cpp.
+// Read by: copy.cpp, index.cpp, rows.h.
 #pragma once
 #include "cymx.h"
 #include "cymx/prelude.h"

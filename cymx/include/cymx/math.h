@@ -82,6 +82,7 @@ template <class T> CYMX_FN T sigmoid(T x) { return T(1) / (T(1) + exp(-x)); }
 CYMX_LIBM_1(sin_any, sin);
 CYMX_LIBM_1(cos_any, cos);
 CYMX_FN double exp(double x) { return CYMX_LIBM(exp)(x); }
+CYMX_FN double exp_below_zero(double x) { return exp(x); }
 CYMX_FN double exp2(double x) { return CYMX_LIBM(exp2)(x); }
 CYMX_FN double expm1(double x) { return CYMX_LIBM(expm1)(x); }
 CYMX_FN double log(double x) { return CYMX_LIBM(log)(x); }
@@ -109,16 +110,18 @@ struct ExpParts {
     float p;
     i32 n;
 };
+CYMX_FN float exp_rest(float c, float n) {
+    float r = (c - n * 0.693145752f) - n * 1.42860677e-6f;
+    float q = 1.38145401e-3f;
+    q = q * r + 8.36874514e-3f;
+    q = q * r + 4.16683908e-2f;
+    q = q * r + 1.66665204e-1f;
+    q = q * r + 0.499999934f;
+    return q * (r * r) + r;
+}
 CYMX_FN ExpParts exp_parts(float c) {
     float shifted = c * 1.44269504f + 12582912.0f, n = shifted - 12582912.0f; // the adder rounds to nearest
-    float r = (c - n * 0.693145752f) - n * 1.42860677e-6f;
-    float q = 1.9919006e-4f;
-    q = q * r + 1.39465346e-3f;
-    q = q * r + 8.33326299e-3f;
-    q = q * r + 4.16662619e-2f;
-    q = q * r + 1.66666672e-1f;
-    q = q * r + 0.5f;
-    return ExpParts{q * (r * r) + r, (i32)n};
+    return ExpParts{exp_rest(c, n), (i32)n};
 }
 CYMX_FN float power_of_two(i32 n) { return float_of((u32)(n + 127) << 23); } // -126 <= n <= 127, and 0 for -127
 CYMX_FN float exp(float x) {
@@ -128,6 +131,12 @@ CYMX_FN float exp(float x) {
     i32 half = e.n >> 1; // two factors, so that denormal results round once
     float y = (1.0f + e.p) * power_of_two(half) * power_of_two(e.n - half);
     return x == x ? y : x;
+}
+// The same for x <= 0, but 0 where the result would be denormal: below -87.7.  The adder leaves n + 127, an exponent, in the lowest bits.
+CYMX_FN float exp_below_zero(float x) {
+    float c = x < -88.0f ? -88.0f : x;
+    float shifted = c * 1.44269504f + 12583039.0f, n = shifted - 12583039.0f, scale = float_of(bits_of(shifted) << 23);
+    return scale * exp_rest(c, n) + scale;
 }
 CYMX_FN float expm1(float x) {
     float c = x < -18.0f ? -18.0f : x;
