@@ -1,5 +1,5 @@
-// What a plan's kept step was made from: variables, and the versions that they had.  The notes lie in the plan, whose runs share one arena and so
-// never overlap.  Called by: csrc/plan.cpp, csrc/gpu/plan.cpp.
+// What a plan's kept step was made from: variables, and the versions that they had.  The notes lie in the plan, all of whose runs are given the same
+// arrays and one arena, and so never overlap.  Called by: csrc/plan.cpp, csrc/gpu/plan.cpp.
 #ifndef CYMX_KEPT_H_
 #define CYMX_KEPT_H_
 

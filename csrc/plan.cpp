@@ -69,7 +69,6 @@ struct cymx_plan {
     std::atomic<int64_t> references{1};
     int32_t n_slots = 0;
     std::vector<Step> steps;
-    const void *kept_in = nullptr; // the arena that holds what is kept
 };
 
 extern "C" cymx_plan *cymx_plan_new(int32_t n_slots) {
@@ -110,24 +109,16 @@ extern "C" uint64_t cymx_plan_n_random(const cymx_plan *plan, int32_t start, int
 
 extern "C" int cymx_plan_run(cymx_plan *plan, int32_t start, int32_t stop, void *const *slots, const cymx_buffer *const *buffers, uint64_t seed,
                              uint64_t counter, cymx_error *err) {
-    const void *arena = slots[plan->n_slots - 1];
-    bool keeps = false;
     for (int32_t i = start; i < stop; ++i) {
         Step &step = plan->steps[i];
-        if (step.sources && plan->kept_in == arena && step.sources.unchanged(buffers)) {
+        if (step.sources && step.sources.unchanged(buffers)) {
             continue;
         }
         if (const int code = run_step(step, slots, plan->n_slots - 1, seed, counter, err)) {
             return code;
         }
-        if (step.sources) {
-            step.sources.note(buffers);
-            keeps = true;
-        }
+        step.sources.note(buffers);
         counter += step.n_random;
-    }
-    if (keeps) {
-        plan->kept_in = arena; // plans that keep nothing are run by many threads at once
     }
     return CYMX_OK;
 }

@@ -25,8 +25,8 @@ void cymx_plan_release(cymx_plan *plan);
 /* Appends a step; operands are n_in inputs, then n_out outputs.  Everything is copied.  scratch lies in the last slot.  n_random: Philox counters used. */
 void cymx_plan_add(cymx_plan *plan, cymx_kernel kernel, const char *label, const cymx_operand *operands, int32_t n_in, int32_t n_out,
                    const void *params, int64_t params_bytes, int64_t scratch_offset, int64_t scratch_bytes, uint64_t n_random);
-/* Keeps what the step appended last makes: it is run only where one of the buffers in these slots was written since, or may have been, or where the
- * last slot (the arena) is another than before.  Runs of such a plan follow one another.  The step draws no random numbers. */
+/* Keeps what the step appended last makes: it is run only where one of the buffers in these slots was written since, or may have been.  All runs of
+ * such a plan are given the same buffers, and so follow one another.  The step draws no random numbers. */
 void cymx_plan_keep(cymx_plan *plan, const int32_t *sources, int32_t n_sources);
 /* Philox counters that the steps [start, stop) use together. */
 uint64_t cymx_plan_n_random(const cymx_plan *plan, int32_t start, int32_t stop);

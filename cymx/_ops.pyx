@@ -277,7 +277,7 @@ cdef class Plan(Parts):
     steps: (kernel, label, inputs, outputs, params, scratch, n_random, work) with operands (slot, offset in bytes,
     shape, dtype) and scratch (offset in the arena, bytes).
     n_arrays: the number of bound arrays.   split: the number of forward steps.   kept: step -> slots, of steps that run
-    again only where an array of these slots was written; all runs are given one arena then.
+    again only where an array of these slots was written; all runs are given the same arrays and arena then.
     """
 
     cdef cymx_plan *ptr

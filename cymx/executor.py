@@ -10,6 +10,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 from ._engine import Buffer
 from .base import ArgumentError, ArgumentTypeError, Context, MXNetError
@@ -26,6 +27,16 @@ ALL, FORWARD, BACKWARD = 0, 1, 2
 
 
 @dataclass
+class _Prepared:
+    """What a plan prepares of weights, and its runner, which remembers the weights that it saw."""
+
+    plan: Plan
+    runner: Any
+    arrays: list[NDArray]
+    memory: NDArray
+
+
+@dataclass
 class _Bound:
     """A plan with what it runs on: an array for each slot, and its arena.
 
@@ -36,10 +47,17 @@ class _Bound:
     arrays: list[Any]
     arena: Buffer | None
     heads: dict[int, int]
+    prepared: _Prepared | None
 
     def run(self, part: int) -> None:
         """Push a run."""
+        if self.prepared is not None:
+            self.prepared.runner.run(self.prepared.arrays, self.prepared.memory.buffer)
         self.plan.runner.run(self.arrays, self.arena, part)
+
+
+# (plan, its arrays), all as ids: executors of one network on the same weights prepare them once.
+_prepared: WeakValueDictionary[tuple[int, ...], _Prepared] = WeakValueDictionary()
 
 
 class Executor:
@@ -120,14 +138,17 @@ class Executor:
             types = {name: Type(x.shape, x.dtype_name) for name, x in inputs.items()}
             wanted = self._wants if gradients else {}
             plan = compile_graph(self._graph, types, train, wanted, self._ctx, self._group2ctx, own_arena=True)
-            arrays = [self._array(name, inputs) for name, _ in plan.arrays]
+            prepared = _prepare(plan.prepares, inputs, self._ctx) if plan.prepares else None
+            arrays = [self._array(name, inputs, prepared) for name, _ in plan.arrays]
             arena = Buffer(plan.arena_bytes, self._ctx.device_typeid, self._ctx.device_id) if plan.arena_bytes else None
             heads = {int(name[5:]): slot for slot, (name, _) in enumerate(plan.arrays) if name.startswith("head:")}
-            bound = self._runs[train, gradients] = _Bound(plan, arrays, arena, heads)
+            bound = self._runs[train, gradients] = _Bound(plan, arrays, arena, heads, prepared)
         return bound
 
-    def _array(self, slot: str, inputs: Mapping[str, NDArray]) -> Any:
+    def _array(self, slot: str, inputs: Mapping[str, NDArray], prepared: _Prepared | None) -> Any:
         kind, _, key = slot.partition(":")
+        if kind == "prepared" and prepared is not None:
+            return prepared.memory
         if kind == "arg":
             return inputs[key]
         # Until backward brings it, the output stands for the gradient that flows into it.
@@ -318,6 +339,17 @@ def _as_head(name: str, head: Any, output: NDArray) -> NDArray:
     if head.dtype_name == output.dtype_name and head.context == output.context:
         return head
     return head.astype(output.dtype).as_in_context(output.context)
+
+
+def _prepare(plan: Plan, inputs: Mapping[str, NDArray], ctx: Context) -> _Prepared:
+    """Return what the plan prepares of these weights: what another executor has of them, or room for it."""
+    arrays = [inputs[name.removeprefix("arg:")] for name, _ in plan.arrays]
+    key = (id(plan), *map(id, arrays))
+    found = _prepared.get(key)
+    if found is None:
+        memory = _empty(Type((plan.arena_bytes,), "uint8"), ctx)
+        found = _prepared[key] = _Prepared(plan, plan.make_runner(), arrays, memory)
+    return found
 
 
 def _complete(

@@ -1,4 +1,6 @@
-"""How long ResNet-50 takes from a symbol to its first result, and how long at a second batch size."""
+"""How long ResNet-50 takes from a symbol to its first result, and how long at a second batch size: on arrays of its
+own, or on the weights of the first.
+"""
 
 from .. import nets
 from ..workload import Job, Workload, seconds
@@ -27,6 +29,20 @@ def with_mx(again):
     return job
 
 
+def with_reshape(mx, x):
+    symbol = x["network"](nets.Symbols(mx), mx.sym.var("data"))
+    executor = symbol.simple_bind(mx.cpu(), grad_req="null", data=(2, *x["image"]))
+    executor.forward(is_train=False)
+    executor.outputs[0].wait_to_read()
+
+    def again():
+        smaller = executor.reshape(data=(1, *x["image"]))
+        smaller.forward(is_train=False)
+        smaller.outputs[0].wait_to_read()
+
+    return Job(value=lambda: seconds(again))
+
+
 WORKLOADS = [
     Workload(
         "bind_first",
@@ -41,6 +57,14 @@ WORKLOADS = [
         "ResNet-50, bind again, after batch 2",
         make,
         {"cymx": with_mx(True), "mxnet": with_mx(True)},
+        under=("bind_first", 0.2),
+        fresh=True,
+    ),
+    Workload(
+        "reshape",
+        "ResNet-50, the same weights for batch 1, after 2",
+        make,
+        {"cymx": with_reshape, "mxnet": with_reshape},
         under=("bind_first", 0.2),
         fresh=True,
     ),

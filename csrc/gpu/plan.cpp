@@ -114,7 +114,6 @@ struct cymx_gpu_plan {
     bool replays = false;
     std::vector<Step> steps;
     Part parts[n_parts] = {};
-    uint64_t kept_in = 0; // the arena that holds what is kept
 
     int run_step(const cymx_driver *driver, void *stream, Step &step, const uint64_t *slots, bool waits, const char **label) {
         *label = step.label.c_str();
@@ -124,25 +123,15 @@ struct cymx_gpu_plan {
         return waits ? driver->cuStreamSynchronize(stream) : 0;
     }
 
-    int run(const cymx_driver *driver, void *stream, int32_t start, int32_t stop, const uint64_t *slots, bool waits, const char **label) {
-        for (int32_t i = start; i < stop; ++i) {
-            if (steps[i].sources) continue;
-            if (const int code = run_step(driver, stream, steps[i], slots, waits, label)) return code;
-        }
-        return 0;
-    }
-
-    // Queues the kept steps whose variables were written.  They read nothing else, so they may go before the others.
-    int renew(const cymx_driver *driver, void *stream, int32_t start, int32_t stop, const uint64_t *slots, const cymx_buffer *const *buffers,
-              bool waits, const char **label) {
-        const uint64_t arena = slots[n_slots - 2];
+    // Queues the steps, but for kept ones whose variables nobody wrote since.
+    int run(const cymx_driver *driver, void *stream, int32_t start, int32_t stop, const uint64_t *slots, const cymx_buffer *const *buffers,
+            bool waits, const char **label) {
         for (int32_t i = start; i < stop; ++i) {
             Step &step = steps[i];
-            if (!step.sources || (kept_in == arena && step.sources.unchanged(buffers))) continue;
+            if (step.sources && step.sources.unchanged(buffers)) continue;
             if (const int code = run_step(driver, stream, step, slots, waits, label)) return code;
             step.sources.note(buffers);
         }
-        kept_in = arena;
         return 0;
     }
 
@@ -156,7 +145,6 @@ struct cymx_gpu_plan {
         if (const int code = capture.record(0, &fork)) return code;
         for (int32_t i = start; i < stop; ++i) {
             Step &step = steps[i];
-            if (step.sources) continue;
             void *stream = capture.streams[step.lane];
             *label = step.label.c_str();
             if (!joined[step.lane]) {
@@ -268,19 +256,18 @@ extern "C" int cymx_gpu_plan_run(cymx_gpu_plan *plan, const cymx_driver *driver,
                                  const uint64_t *slots, const cymx_buffer *const *buffers, int waits, const char **label) {
     Part &part = plan->parts[which];
     *label = "";
-    if (const int code = plan->renew(driver, stream, start, stop, slots, buffers, waits, label)) return code;
-    if (!plan->replays || part.refused || waits) return plan->run(driver, stream, start, stop, slots, waits, label);
+    if (!plan->replays || part.refused || waits) return plan->run(driver, stream, start, stop, slots, buffers, waits, label);
     const bool again = std::equal(slots, slots + plan->n_slots, part.slots.begin(), part.slots.end());
     if (!again) { // the first run here loads kernels and makes workspaces; the next one may be captured
         if (part.graph) driver->cuGraphExecDestroy(part.graph);
         part.graph = nullptr;
         part.slots.assign(slots, slots + plan->n_slots);
-        return plan->run(driver, stream, start, stop, slots, false, label);
+        return plan->run(driver, stream, start, stop, slots, buffers, false, label);
     }
     if (!part.graph && plan->capture(driver, start, stop, slots, &part.graph)) {
         part.refused = true;
         part.graph = nullptr;
-        return plan->run(driver, stream, start, stop, slots, false, label);
+        return plan->run(driver, stream, start, stop, slots, buffers, false, label);
     }
     *label = "graph";
     return driver->cuGraphLaunch(part.graph, stream);

@@ -33,8 +33,7 @@ void cymx_gpu_plan_launch(cymx_gpu_plan *plan, void *function, const uint32_t *d
 void cymx_gpu_plan_fill(cymx_gpu_plan *plan, int32_t slot, int64_t offset, int64_t bytes, int32_t value);
 /* Takes over a library's call; its last argument, the workspace, is rounded up to 256 bytes. */
 void cymx_gpu_plan_call(cymx_gpu_plan *plan, cymx_gpu_call call, const cymx_gpu_arg *args, int32_t n_args);
-/* Keeps what the step begun last makes, as cymx_plan_keep says; the last slot but one is the arena.  Such steps are queued before all others, and are
- * never captured. */
+/* Keeps what the step begun last makes, as cymx_plan_keep says.  A plan that does is never captured. */
 void cymx_gpu_plan_keep(cymx_gpu_plan *plan, const int32_t *sources, int32_t n_sources);
 /* Queues the steps [start, stop), part `part` of the plan (0 to 2), with slot i at slots[i], in buffers[i].  Returns a CUresult, or a
  * negative status of a library; *label is then the failing step's.  waits: for each step, so that it is; nothing is replayed then. */

@@ -21,7 +21,7 @@ from .layout import layout
 from .lower import lower
 from .memory import memory
 from .place import place
-from .plan import Plan, operands, plan, program
+from .plan import Plan, Prepared, operands, plan, program
 from .prepare import prepare
 from .resize import Made, remember, resized
 from .simplify import simplify
@@ -74,8 +74,8 @@ def compile_graph(
     types: variable name -> type.   grad_req: variable name -> 'write' or 'add', for the gradients to compute; needs
     train.
     in_place: names of variables that take the outputs, one for each, so that there are no outputs.
-    own_arena: whether all runs are given one arena, so that an inference plan may keep there what depends on weights
-    alone.
+    own_arena: whether all runs are given the same arrays and one arena, so that what depends on weights alone may be
+    kept by a plan of its own, Plan.prepares.
     backend: where it will run, if not where the context says.
     Slots are named arg:NAME (every variable), out:K, head:K (gradient that flows into output K) and grad:NAME.  Raises
     MXNetError.
@@ -98,11 +98,30 @@ def compile_graph(
         arrays.append((name, entry.type))
     steps = _write_updates(typed, made.steps, outside)
     launches = [known or _launch(step) for step, known in zip(steps, made.launches or [None] * len(steps))]
+    prepared = made.prepared or _prepared(steps, launches, backend, options)
     if given and is_new:
-        remember(graph, given, types, replace(made, launches=launches))
+        remember(graph, given, types, replace(made, launches=launches, prepared=prepared))
+    own = [number for number, step in enumerate(steps) if not step.sources]
+    steps, launches = [steps[i] for i in own], [launches[i] for i in own]
     works = [backend.prepare(launch, *operands(step, launch)) for step, launch in zip(steps, launches)]
     places = memory(steps, outside, [work.scratch_bytes for work in works], options.share_memory)
-    return plan(steps, places, launches, works, arrays, outside, backend, own_arena)
+    return plan(steps, places, launches, works, arrays, outside, backend, own_arena, prepared)
+
+
+def _prepared(steps: Sequence[Step], launches: Sequence[Launch], backend: Backend, options: Options) -> Prepared | None:
+    """Return the plan of the steps that are kept, if there are any; its arena keeps what the others read."""
+    kept = [number for number, step in enumerate(steps) if step.sources]
+    if not kept:
+        return None
+    read = {stored(e) for step in steps if not step.sources for e in step.inputs}
+    steps, launches = [steps[i] for i in kept], [launches[i] for i in kept]
+    variables = list(dict.fromkeys(e for step in steps for e in step.sources))
+    arrays = [(f"arg:{e.node.name}", e.type) for e in variables]
+    outside = {e: slot for slot, e in enumerate(variables)}
+    works = [backend.prepare(launch, *operands(step, launch)) for step, launch in zip(steps, launches)]
+    lasting = [e for step in steps for e in step.outputs if e in read]
+    places = memory(steps, outside, [work.scratch_bytes for work in works], options.share_memory, lasting)
+    return Prepared(plan(steps, places, launches, works, arrays, outside, backend, False), places.offsets)
 
 
 def _make(

@@ -1,8 +1,8 @@
 """Kept: find the work that depends on nothing but variables and need not be done again while they stay as they are.
 
 These are the weights and biases that convolutions read, as channels_last.py, fold.py and prepare.py make them: by Map
-steps and a reorder or transform, never by a network of their own.  Their steps name the variables; the runtime skips
-them while none of these was written (csrc/kept.h), and memory.py gives their results memory of their own.
+steps and a reorder or transform, never by a network of their own.  Their steps name the variables and become a plan of
+their own, whose runtime skips them while none of these was written (csrc/kept.h).
 """
 
 from collections.abc import Sequence

@@ -6,7 +6,7 @@ end, so that backward may run more than once.  Offsets are multiples of 64 bytes
 """
 
 from bisect import insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..base import ITEM_BYTES
@@ -30,18 +30,24 @@ class Memory:
 
 
 def memory(
-    steps: Sequence[Step], outside: Mapping[Entry, int], scratch_bytes: Sequence[int], enabled: bool = True
+    steps: Sequence[Step],
+    outside: Mapping[Entry, int],
+    scratch_bytes: Sequence[int],
+    enabled: bool = True,
+    lasting: Iterable[Entry] = (),
 ) -> Memory:
     """Return where everything lies.
 
     outside: stored entries that have a bound array instead of arena memory.   scratch_bytes: for each step what its
-    kernel asks for.
+    kernel asks for.   lasting: stored entries whose memory nothing else ever uses.
     Unless enabled, nothing shares memory.
     """
     last_use = _last_uses(steps)
     result = Memory()
     arena = _Arena()
-    _keep(steps, last_use, result, arena)
+    for entry in lasting:
+        last_use[entry] = len(steps) + 1
+        result.offsets[entry] = arena.take(entry, n_bytes(entry))
     dying: dict[int, list[Entry]] = {}
     for entry, last in last_use.items():
         dying.setdefault(last, []).append(entry)
@@ -68,15 +74,6 @@ def memory(
         result.offsets[old] = result.offsets[new]
     result.arena_bytes = arena.most
     return result
-
-
-def _keep(steps: Sequence[Step], last_use: dict[Entry, int], result: Memory, arena: "_Arena") -> None:
-    """Give what steps with sources make for others a place of its own."""
-    kept = {output for step in steps if step.sources for output in step.outputs}
-    for entry in dict.fromkeys(stored(e) for step in steps if not step.sources for e in step.inputs):
-        if entry in kept:
-            last_use[entry] = len(steps) + 1
-            result.offsets[entry] = arena.take(entry, n_bytes(entry))
 
 
 def n_bytes(entry: Entry) -> int:

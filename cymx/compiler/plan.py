@@ -6,9 +6,10 @@ ndarray.
 
 import struct
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 from .. import _ops  # type: ignore[attr-defined]
 from ..base import ITEM_BYTES
@@ -27,6 +28,13 @@ _REGISTER = {"float16": "float32", "bfloat16": "float32"}
 _STORE_KINDS = ("plain", "reduce_sum", "reduce_prod", "reduce_max", "reduce_min")
 
 
+class Prepared(NamedTuple):
+    """A plan of steps that prepare weights, and where in its arena it leaves what others read."""
+
+    plan: "Plan"
+    offsets: Mapping[Entry, int]
+
+
 @dataclass(frozen=True)
 class Plan:
     """A graph made ready to run.
@@ -35,19 +43,25 @@ class Plan:
     element.
 
     arrays: for each slot its name ("arg:data", "out:0", "grad:weight") and type, in the order in which `run` takes
-    them.
+    them.   prepares: the plan whose arena is the array called "prepared", to be run before this one.
     """
 
     arrays: tuple[tuple[str, Type], ...]
     arena_bytes: int
     n_forward: int
-    runner: Any
+    make_runner: Callable[[], Any]
     text: str
     overwritable: frozenset[int]
+    prepares: "Plan | None" = None
+
+    @cached_property
+    def runner(self) -> Any:
+        """What runs it."""
+        return self.make_runner()
 
     def dump(self) -> str:
         """Return the plan as text: arrays, then a line a step with its instructions."""
-        return self.text
+        return f"{self.prepares.dump()}\n{self.text}" if self.prepares else self.text
 
 
 def plan(
@@ -59,17 +73,25 @@ def plan(
     outside: Mapping[Entry, int],
     backend: Backend,
     replays: bool,
+    prepared: "Prepared | None" = None,
 ) -> Plan:
     """Return the plan of placed steps.
 
     launches: for each step how it fills its kernel.   works: what the backend made of it.
     outside: stored entry -> slot.   backend: where it runs.
-    replays: whether it will run many times on the same arrays.
+    replays: whether it will run many times on the same arrays.   prepared: what is made before it.
     """
+    arrays = list(arrays)
+    offsets: Mapping[Entry, int] = {}
+    if prepared is not None:
+        arrays.append(("prepared", Type((prepared.plan.arena_bytes,), "uint8")))
+        offsets = prepared.offsets
     arena = len(arrays)
 
     def place(entry: Entry) -> tuple[int, int]:
         source = stored(entry)
+        if source in offsets:
+            return arena - 1, offsets[source]
         return (outside[source], 0) if source in outside else (arena, places.offsets[source])
 
     rows, lines = [], [f"{name}: {type_}" for name, type_ in arrays]
@@ -89,12 +111,13 @@ def plan(
     lines.append(f"arena: {places.arena_bytes} bytes")
     n_forward = sum(not step.backward for step in steps)
     kept = {number: [outside[e] for e in step.sources] for number, step in enumerate(steps) if step.sources}
-    runner = backend.runner(rows, works, len(arrays), n_forward, kept, replays)
+    make_runner = partial(backend.runner, rows, works, len(arrays), n_forward, kept, replays)
     overwritable: frozenset[int] = frozenset()
     if len(steps) == 1 and steps[0].is_map:
         overwritable = frozenset(outside[stored(e)] for e in steps[0].inputs if e.shape == steps[0].outputs[0].shape)
     text = "\n".join(lines)
-    return Plan(tuple(arrays), places.arena_bytes, n_forward, runner, text, overwritable)
+    prepares = prepared.plan if prepared else None
+    return Plan(tuple(arrays), places.arena_bytes, n_forward, make_runner, text, overwritable, prepares)
 
 
 def operands(step: Step, launch: Launch) -> tuple[list[Tensor], list[Tensor]]:
@@ -250,4 +273,6 @@ def _text_of(step: Step) -> list[str]:
 
 def _where(operand: tuple, arrays: Sequence[tuple[str, Type]]) -> str:
     slot, offset, shape, dtype = operand
-    return f"{arrays[slot][0]}" if slot < len(arrays) else f"arena+{offset}:{Type(shape, dtype)}"
+    if slot < len(arrays) and arrays[slot][0] != "prepared":
+        return arrays[slot][0]
+    return f"{'prepared' if slot < len(arrays) else 'arena'}+{offset}:{Type(shape, dtype)}"

@@ -15,6 +15,7 @@ from ..ops._def import Launch
 from ..ops._types import resolve
 from .fuse import Step
 from .infer import infer
+from .plan import Prepared
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Made:
     """What a plan is made of: the user's graph after all passes, and its steps.
 
     targets: the names of its outputs' slots.   heads: variables for the gradients that flow in.   launches: how each
-    step fills its kernel, where that is known.
+    step fills its kernel, where that is known.   prepared: the plan of its kept steps, where that is made.
     """
 
     graph: Graph
@@ -30,6 +31,7 @@ class Made:
     targets: Sequence[str]
     heads: Sequence[Node] = ()
     launches: Sequence[Launch | None] = ()
+    prepared: Prepared | None = None
 
 
 # How many times as many examples: beyond, other ways to compute a convolution may pay.
@@ -85,6 +87,8 @@ def resized(graph: Graph, given: tuple, types: Mapping[str, Type]) -> Made | Non
                 return None
         steps.append(step)
         launches.append(launch if same else None)
+    if any(step.sources and launch is None for step, launch in zip(steps, launches)):
+        return None
     return replace(old, graph=Graph(moved(old.graph.outputs)), steps=steps, launches=launches)
 
 

@@ -3,7 +3,7 @@
 It also decides which steps of a captured graph run side by side.  Called by: compiler/backend.py.
 """
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from math import prod
 from typing import Any, NamedTuple
@@ -114,7 +114,7 @@ class Backend:
         for launch in launches:
             if launch.shared > STATIC_SHARED_BYTES:
                 driver.allow_shared(functions[launch.kernel], launch.shared)
-        places = schedule(rows, n_arrays, n_forward, kept) if replays else [Place(0, ())] * len(rows)
+        places = schedule(rows, n_arrays, n_forward) if replays else [Place(0, ())] * len(rows)
         return Plan(rows, n_arrays, n_forward, self.device_id, works, functions, places, kept, replays)
 
 
@@ -150,12 +150,11 @@ def _function(device_id: int, arch: int, kernel: Kernel, image: compiler.Image) 
     return driver.function(module, image.symbol)
 
 
-def schedule(rows: Sequence[tuple], arena: int, n_forward: int, kept: Container[int] = ()) -> list[Place]:
+def schedule(rows: Sequence[tuple], arena: int, n_forward: int) -> list[Place]:
     """Return the place of each step: one that needs nothing of the step before it may run beside it.
 
-    rows: as _ops.Plan takes them.   arena: the slot of their scratch.   kept: steps that are done before a captured
-    graph runs.   A step waits for all that wrote what it reads or writes, and for all that read what it writes; forward
-    and backward are captured apart.
+    rows: as _ops.Plan takes them.   arena: the slot of their scratch.   A step waits for all that wrote what it reads
+    or writes, and for all that read what it writes; forward and backward are captured apart.
     """
     places: list[Place] = []
     touched = _Touched()
@@ -163,9 +162,6 @@ def schedule(rows: Sequence[tuple], arena: int, n_forward: int, kept: Container[
     for number, row in enumerate(rows):
         if number == n_forward:
             touched, tails = _Touched(), [-1] * N_LANES
-        if number in kept:
-            places.append(Place(0, ()))
-            continue
         needs = touched.by(number, _uses(row, arena))
         # Behind what it needs most recently; a branch of its own takes the lane whose last step lies furthest back.
         lane = max(range(N_LANES), key=lambda k: (tails[k] in needs, tails[k] if tails[k] in needs else -tails[k]))

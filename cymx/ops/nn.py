@@ -194,6 +194,9 @@ class LayerNorm(Composed):
     eps: float = Param(1e-5)
     output_mean_var: bool = Param(False)
 
+    def per_example(p, ins):
+        return normalize_axis(p.axis, len(ins[0])) != 0
+
     def visible(p):
         return ("output", "mean", "std") if p.output_mean_var else ("output",)
 
@@ -221,6 +224,9 @@ class LayerNormTrain(Kernel):
     inputs, outputs, dtype = ("data", "gamma", "beta"), ("output", "mean", "std"), same(FLOATS)
     eps: float = Param(1e-5)
     axis: int = Param(-1)
+
+    def per_example(p, ins):
+        return normalize_axis(p.axis, len(ins[0])) != 0
 
     def shape(p, ins, outs):
         small = tuple(1 if i == p.axis else n for i, n in enumerate(ins[0]))

@@ -72,9 +72,9 @@ class Seen:
 
         original = passes.memory
 
-        def memory(steps, outside, scratch_bytes, enabled):
+        def memory(steps, outside, scratch_bytes, enabled, lasting=()):
             self.steps, self.outside, self.scratch_bytes = steps, dict(outside), scratch_bytes
-            self.places = original(steps, outside, scratch_bytes, enabled)
+            self.places = original(steps, outside, scratch_bytes, enabled, lasting)
             return self.places
 
         monkeypatch.setattr(passes, "memory", memory)

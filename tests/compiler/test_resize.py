@@ -84,6 +84,10 @@ def test_many_times_as_many_may_take_another_way(passes):
     check(perceptron, [(3, 7), (13, 7), (3, 7)], passes, 3)
 
 
+def test_normalized_rows(passes):
+    check(lambda: mx.sym.LayerNorm(data, name="n"), [(4, 6), (8, 6), (3, 6)], passes, 1)
+
+
 def test_one_example_is_no_model_for_many(passes):
     check(perceptron, [(1, 4), (3, 4), (5, 4), (1, 4)], passes, 2)
     check(perceptron, [(3, 4), (1, 4), (5, 4)], passes, 3)
