@@ -84,7 +84,8 @@ typedef struct cymx_buffer {
 
 enum {
     CYMX_TASK_SMALL = 1, /* may run at once in the calling thread when every variable is free */
-    CYMX_TASK_FRESH = 2  /* nobody else knows the buffers that it writes: they were made for it */
+    CYMX_TASK_FRESH = 2, /* nobody else knows the buffers that it writes: they were made for it */
+    CYMX_TASK_TEAM = 4   /* its kernels share their work among OpenMP's threads (engine/teams.cpp) */
 };
 
 /* A unit of work.  run gets arg and fills err when it returns non-zero.  drop (may be null) frees arg after the task ran or was skipped.  arg_bytes:

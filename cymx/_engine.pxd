@@ -11,6 +11,7 @@ cdef extern from "cymx.h" nogil:
         CYMX_UNSUPPORTED
         CYMX_TASK_SMALL
         CYMX_TASK_FRESH
+        CYMX_TASK_TEAM
 
     ctypedef struct cymx_error:
         int32_t code
@@ -40,9 +41,6 @@ cdef extern from "cymx.h" nogil:
         int32_t arg_bytes
 
 cdef extern from "engine/engine.h" nogil:
-    enum:
-        CYMX_TASK_TEAM
-
     ctypedef struct cymx_device_ops:
         pass
 

@@ -62,9 +62,6 @@ void cymx_buffer_release(cymx_buffer *buffer);
 
 /* ---- engine ----------------------------------------------------------------------------------------------------------------------------- */
 
-/* A flag of tasks beside those of cymx.h: its kernels share their work among OpenMP's threads (see teams.cpp). */
-enum { CYMX_TASK_TEAM = 4 };
-
 /* Runs the task at once or queues it; blocks while the context's queue is full.  Queued tasks retain their buffers.
  * Returns CYMX_OK although the task itself failed.  On another code the task was not taken and drop is not called. */
 int cymx_engine_push(const cymx_task *task, cymx_error *err);
