@@ -56,7 +56,7 @@ int run_step(const Step &step, void *const *slots, int32_t last_slot, uint64_t s
     const int code = step.kernel(&args);
     if (code != CYMX_OK) {
         char message[sizeof err->message];
-        std::snprintf(message, sizeof message, "%s: %s", step.label.c_str(), err->message);
+        std::snprintf(message, sizeof message, "%.500s: %.500s", step.label.c_str(), err->message);
         std::memcpy(err->message, message, sizeof message);
         err->code = code;
     }
