@@ -101,7 +101,9 @@ def _outputs(graph: Graph, types: Mapping[str, Type], changed: Set[str]) -> list
             depends.add(node)
         elif any(e.node in depends for e in node.inputs):
             shapes = [found.shape_of(e) for e in node.inputs]
-            if any(hasattr(node.params, name) for name in SIZES) or not node.op.per_example(node.params, shapes):
+            # A leading 0 stands for the number of examples, whatever it is; what else the user wrote is to stay.
+            written = any(getattr(node.params, name, (0,))[:1] != (0,) for name in SIZES)
+            if written or not node.op.per_example(node.params, shapes):
                 return None
             depends.add(node)
     return [found.type_of(e) for e in graph.outputs]

@@ -101,7 +101,7 @@ def _classes(p, data):
 class Regression(Composed):
     """The base of regression outputs: data, label (data's shape or as many elements) -> output (data's shape)."""
 
-    inputs, is_loss = ("data", "label"), True
+    inputs, is_loss, per_example = ("data", "label"), True, always
     grad_scale: float = Param(1.0)
 
     def shape(p, ins, outs):
@@ -190,7 +190,7 @@ class SoftmaxCrossEntropy(Composed):
 class BlockGrad(Composed):
     """y = x; no gradient passes.   data (any) -> output (same)."""
 
-    shape, dtype, is_loss = all_same, same(ALL), True
+    shape, dtype, is_loss, per_example = all_same, same(ALL), True, always
 
     def compose(p, x):
         return F.identity(x)

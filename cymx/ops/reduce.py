@@ -23,17 +23,18 @@ def _kept(p, x, small):
     return reshape(small, reduced_shape(x.shape, _axes(p, x), True)) if x.ndim else small
 
 
+def _keeps_examples(p, ins):
+    return 0 not in normalize_axes(p.axis, len(ins[0]), p.exclude)
+
+
 class Reduction(Kernel):
     """The base of reductions: data (d0, ...) -> output (the dims that are not in `axis`; (1,) when none is left)."""
 
-    shape, dtype = _reduced, same(NUMBERS)
+    shape, dtype, per_example = _reduced, same(NUMBERS), _keeps_examples
     row = ""
     axis: Axes = Param(())
     keepdims: bool = Param(False)
     exclude: bool = Param(False)
-
-    def per_example(p, ins):
-        return 0 not in normalize_axes(p.axis, len(ins[0]), p.exclude)
 
     @classmethod
     def reduced_axes(cls, p, shape):
@@ -92,7 +93,7 @@ class Min(Reduction):
 class ComposedReduction(Composed):
     """The base of reductions made of others."""
 
-    shape, dtype = _reduced, same(NUMBERS)
+    shape, dtype, per_example = _reduced, same(NUMBERS), _keeps_examples
     axis: Axes = Param(())
     keepdims: bool = Param(False)
     exclude: bool = Param(False)

@@ -101,6 +101,9 @@ class Reshape(Reshaping):
     target_shape: Shape = Param(())
     keep_highest: bool = Param(False)
 
+    def per_example(p, ins):
+        return p.shape[:1] == (0,) and not p.reverse
+
     def shape(p, ins, outs):
         codes = p.shape
         if not codes and p.target_shape:  # the form before 0.9, where 0 is what is left
@@ -138,6 +141,9 @@ class ExpandDims(Reshaping):
 
     axis: int = Param()
 
+    def per_example(p, ins):
+        return p.axis % (len(ins[0]) + 1) != 0
+
     def shape(p, ins, outs):
         data = ins[0]
         if data is None:
@@ -154,6 +160,9 @@ class Squeeze(Reshaping):
     """
 
     axis: Axes = Param(None)
+
+    def per_example(p, ins):
+        return p.axis is not None and 0 not in normalize_axes(p.axis, len(ins[0]))
 
     def shape(p, ins, outs):
         data = ins[0]
@@ -237,6 +246,9 @@ class SwapAxis(Composed):
     dtype = same(ALL)
     dim1: int = Param(0)
     dim2: int = Param(0)
+
+    def per_example(p, ins):
+        return _swapped(p, len(ins[0]))[0] == 0
 
     def shape(p, ins, outs):
         if ins[0] is None:

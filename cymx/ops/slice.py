@@ -15,6 +15,9 @@ class Strided(Kernel):
     step: Shape = Param()
     size: Shape = Param()
 
+    def per_example(p, ins):
+        return p.begin[0] == 0 and p.step[0] == 1
+
     def shape(p, ins, outs):
         return ins, [p.size]
 
@@ -99,6 +102,9 @@ class SliceAxis(Composed):
     begin: int = Param()
     end: int | None = Param()
 
+    def per_example(p, ins):
+        return normalize_axis(p.axis, len(ins[0])) != 0
+
     def shape(p, ins, outs):
         data = ins[0]
         if data is None or data[normalize_axis(p.axis, len(data))] == -1:
@@ -163,6 +169,9 @@ class SliceChannel(Composed):
     num_outputs: int = Param(ge=1)
     axis: int = Param(1)
     squeeze_axis: bool = Param(False)
+
+    def per_example(p, ins):
+        return normalize_axis(p.axis, len(ins[0])) != 0
 
     def visible(p):
         return ("output",) if p.num_outputs == 1 else tuple(f"output{i}" for i in range(p.num_outputs))

@@ -6,7 +6,7 @@ import math
 from ..base import ArgumentError
 from ._build import F, cast, reshape
 from ._build import broadcast_to as spread
-from ._def import Composed, op
+from ._def import Composed, always, op
 from ._params import Numbers, Param, Shape
 from ._shapes import FLOATS, NUMBERS, all_same, known, same
 
@@ -212,7 +212,7 @@ class LRN(Composed):
     data (N, C, H, W) -> output (same).   Krizhevsky et al. 2012.
     """
 
-    dtype = same(FLOATS)
+    dtype, per_example = same(FLOATS), always
     alpha: float = Param(1e-4)
     beta: float = Param(0.75)
     knorm: float = Param(2.0)
@@ -238,7 +238,7 @@ class InstanceNorm(Composed):
     data (N, C, ...), gamma, beta (C,) -> output (same).   Ulyanov et al. 2016.
     """
 
-    inputs, dtype = ("data", "gamma", "beta"), same(FLOATS)
+    inputs, dtype, per_example = ("data", "gamma", "beta"), same(FLOATS), always
     eps: float = Param(1e-3)
 
     def shape(p, ins, outs):

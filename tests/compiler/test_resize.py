@@ -84,6 +84,17 @@ def test_many_times_as_many_may_take_another_way(passes):
     check(perceptron, [(3, 7), (13, 7), (3, 7)], passes, 3)
 
 
+def test_images_cut_and_normalized(passes):
+    x = mx.sym.LRN(data, nsize=3)
+    left, right = mx.sym.SliceChannel(x, num_outputs=2)
+    x = mx.sym.InstanceNorm(left - mx.sym.slice_axis(x, axis=1, begin=2, end=4) * right, name="i0")
+    pooled = mx.sym.mean(x, axis=(2, 3), keepdims=True)
+    rows = mx.sym.Reshape(mx.sym.SwapAxis(x, dim1=1, dim2=3), shape=(0, -1))
+    ends = [mx.sym.squeeze(pooled, axis=(2, 3)), mx.sym.expand_dims(rows, axis=2), mx.sym.BlockGrad(rows)]
+    symbol = mx.sym.Group([*ends, mx.sym.LogisticRegressionOutput(rows, name="label")])
+    check(lambda: mx.sym.load_json(symbol.tojson()), [(6, 4, 5, 5), (4, 4, 5, 5), (2, 4, 5, 5)], passes, 1)
+
+
 def test_normalized_rows(passes):
     check(lambda: mx.sym.LayerNorm(data, name="n"), [(4, 6), (8, 6), (3, 6)], passes, 1)
 
@@ -107,6 +118,10 @@ data = mx.sym.var("data")
         mx.sym.softmax(data, axis=0),
         mx.sym.broadcast_div(data, mx.sym.Cast(mx.sym.shape_array(data), dtype="float32").slice_axis(0, 0, 1)),
         mx.sym.Reshape(data, shape=(-1, 2)),
+        mx.sym.Reshape(data, shape=(2, -1)),
+        mx.sym.squeeze(mx.sym.slice_axis(data, axis=1, begin=0, end=1)),
+        mx.sym.SwapAxis(data, dim1=0, dim2=1),
+        mx.sym.expand_dims(data, axis=0),
         mx.sym.transpose(mx.sym.transpose(data) + 1),
         mx.sym.dot(data, mx.sym.transpose(data)),
         mx.sym.Concat(data, data, dim=0),
