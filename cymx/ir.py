@@ -151,17 +151,29 @@ def numbered(nodes: Sequence[Node]) -> dict[Node, str]:
     return {node: (node.name if node.op is None else f"%{number}") for number, node in enumerate(nodes)}
 
 
-def rewrite(
-    graph: Graph, visit: Callable[[Node, tuple[Entry, ...]], Sequence[Entry]], order: Iterable[Node] | None = None
-) -> Graph:
+def rewrite(graph: Graph, visit: Callable[[Node, tuple[Entry, ...]], Sequence[Entry] | None]) -> Graph:
     """Return the graph in which every node is replaced by what `visit(node, its rewritten inputs)` returns: an entry
-    for each output.  It is the graph itself where that changes nothing.
-
-    order: all nodes, inputs first, in the order to visit them.
+    for each output, or None for the typed node itself on these inputs.  It is the graph itself where that changes
+    nothing.
     """
-    new: dict[Node, Sequence[Entry]] = {}
-    for node in order or graph.nodes():
-        new[node] = visit(node, tuple([new[source][i] for source, i in node.inputs]))
-    outputs = tuple(new[e.node][e.index] for e in graph.outputs)
-    updates = {new[var][0].node: new[e.node][e.index] for var, e in graph.updates.items()}
+    new: dict[Node, Sequence[Entry]] = {}  # of the nodes that do not stay as they are
+
+    def moved(entry: Entry) -> Entry:
+        return new[entry.node][entry.index] if entry.node in new else entry
+
+    for node in graph.nodes():
+        inputs = node.inputs
+        for source, _ in inputs:
+            if source in new:
+                inputs = tuple([moved(e) for e in inputs])
+                break
+        made = visit(node, inputs)
+        if made is not None:
+            new[node] = made
+        elif inputs is not node.inputs:
+            new[node] = node.again(inputs)
+    if not new:
+        return graph
+    outputs = tuple(map(moved, graph.outputs))
+    updates = {moved(Entry(var)).node: moved(e) for var, e in graph.updates.items()}
     return graph if outputs == graph.outputs and updates == graph.updates else Graph(outputs, updates)

@@ -127,7 +127,7 @@ class _Layouts:
                 else:
                     order = _order(x.ndim)
                     found = F.transpose(x, axes=order if last else tuple(order.index(i) for i in range(x.ndim)))
-            self.made[e, last] = found = Entry(*found)
+            self.made[e, last] = found
         return found
 
     def operand(self, e: Entry, ndim: int, last: bool) -> Entry:
@@ -140,8 +140,8 @@ class _Layouts:
         x = Value(*self.get(e, False))
         with scope(x.node.name, train=False, backward=x.node.backward):
             if _is_trivial(full):
-                return Entry(*reshape(x, _turned(full)))
-            return Entry(*F.transpose(reshape(x, full), axes=_order(ndim)))
+                return reshape(x, _turned(full))
+            return F.transpose(reshape(x, full), axes=_order(ndim))
 
     def visit(self, node: Node) -> None:
         """Build a node in the layout that its inputs have, or in both where that costs nothing."""

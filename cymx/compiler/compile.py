@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from ..base import Context, cpu
-from ..ir import Entry, Graph, Node, Type, rewrite
+from ..ir import Entry, Graph, Node, Shape, Type, rewrite
 from ..ops._build import F, Value, scope, variable
 from ..ops._def import Kernel, Launch, Map
 from .backend import Backend, backend_of
@@ -190,9 +190,9 @@ def _with_gradients(
             if req == "add":
                 if dx is not None:
                     old = variable(f"grad:{node.name}", node.types[0], True)
-                    updates[old.node] = Entry(*(old + dx))
+                    updates[old.node] = old + dx
             else:
-                outputs.append(Entry(*(dx if dx is not None else F.zeros_like(Value(node)))))
+                outputs.append(dx if dx is not None else F.zeros_like(Value(node)))
     return Graph(tuple(outputs), updates), heads
 
 
@@ -210,17 +210,15 @@ def _own_outputs(graph: Graph, n_out: int) -> Graph:
 
     def written_out(entry: Entry, backward: bool) -> Entry:
         with scope("copy", train=False, backward=backward):
-            return Entry(*F.identity(Value(*entry)))
+            return F.identity(Value(*entry))
 
     def visit(node: Node, inputs: tuple[Entry, ...]):
-        if node.op is None:
-            return (Entry(node),)
-        if not issubclass(node.op, Map):
-            inputs = tuple(written_out(e, node.backward) if e.node.op is CONSTANT else e for e in inputs)
-        if node.backward:
+        if node.op is not None and not issubclass(node.op, Map):
+            inputs = tuple([written_out(e, node.backward) if e.node.op is CONSTANT else e for e in inputs])
+        if node.backward and changed:
             old = [not e.node.backward and stored(e).node in changed for e in inputs]
             inputs = tuple(written_out(e, False) if kept else e for e, kept in zip(inputs, old))
-        return node.again(inputs)
+        return None if inputs == node.inputs else node.again(inputs)
 
     def own(entry: Entry, backward: bool = False) -> Entry:
         source = stored(entry)
@@ -240,21 +238,22 @@ def _write_updates(graph: Graph, steps: Sequence[Step], outside: dict[Entry, int
     copy them there at the end otherwise.
     """
     number = {output: i for i, step in enumerate(steps) for output in step.outputs}
+    readers: dict[Node, list[tuple[int, Shape]]] = {v: [] for v in graph.updates}  # steps, and the shapes they read
+    for i, step in enumerate(steps if readers else ()):
+        for e in step.inputs:
+            if (source := stored(e).node) in readers:
+                readers[source].append((i, e.shape))
     copies = []
     for v, entry in graph.updates.items():
         made = number[stored(entry)]
-        readers = [i for i, step in enumerate(steps) if any(stored(e) == Entry(v) for e in step.inputs)]
-        element_by_element = steps[made].is_program and stored(entry).node not in steps[made].tails
-        in_place = element_by_element and all(
-            e.shape == entry.shape for e in steps[made].inputs if stored(e) == Entry(v)
-        )
-        if all(i < made or (i == made and in_place) for i in readers):
+        in_place = steps[made].is_program and stored(entry).node not in steps[made].tails
+        if all(i < made or (i == made and in_place and shape == entry.shape) for i, shape in readers[v]):
             outside[stored(entry)] = outside[Entry(v)]
         else:
             with scope(v.name, train=True, backward=steps[made].backward):
                 copy = F.identity(Value(*entry))
-            copies.append(Step((copy.node,), (Entry(*entry),), (Entry(*copy),)))
-            outside[Entry(*copy)] = outside[Entry(v)]
+            copies.append(Step((copy.node,), (entry,), (copy,)))
+            outside[copy] = outside[Entry(v)]
     forward = [s for s in (*steps, *copies) if not s.backward]
     return forward + [s for s in (*steps, *copies) if s.backward]
 

@@ -226,7 +226,7 @@ def _rebuilt(graph: Graph, changes: dict[Node, _Change]) -> Graph:
                 if change.product not in made:
                     made[change.product] = make(change)
                 outputs = made[change.product]
-                new[Entry(node)] = Entry(*reshape(outputs[-1 if node is change.sums else 0], node.types[0].shape))
+                new[Entry(node)] = reshape(outputs[-1 if node is change.sums else 0], node.types[0].shape)
         else:
             new.update(zip(node.entries(), node.again(tuple(new[e] for e in node.inputs))))
     return Graph(tuple(new[e] for e in graph.outputs), {v: new[e] for v, e in graph.updates.items()})

@@ -8,7 +8,7 @@ be read by the next node alone.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ..ir import Entry, Graph, Node
+from ..ir import Entry, Graph, Node, rewrite
 from ..ops._build import F, Value, constant, reshape, scope
 from ..ops._def import Map, View, find
 from ..ops._shapes import n_elements
@@ -27,26 +27,28 @@ class _Chain:
     residual: Entry | None = None
     relu: bool = False
 
+    @property
+    def last(self) -> Node:
+        """The node whose value the convolution makes now."""
+        return self.nodes[-1] if self.nodes else self.conv
+
 
 def fold(graph: Graph) -> Graph:
     """Return the graph with chains folded into convolutions."""
-    nodes = graph.nodes()
-    chains = _chains(graph, nodes)
-    new: dict[Entry, Entry] = {}
-    ends = {(chain.nodes or [chain.conv])[-1]: chain for chain in chains.values()}
-    inner = {n for chain in chains.values() for n in (chain.conv, *chain.nodes)} - set(ends)
-    for node in nodes:
-        if node.op is None:
-            new[Entry(node)] = Entry(node)
-        elif node in ends:
-            new[Entry(node)] = _folded(ends[node], new)
-        elif node not in inner:
-            inputs = tuple(new[e] for e in node.inputs)
-            new.update(zip(node.entries(), node.again(inputs)))
-    return Graph(tuple(new[e] for e in graph.outputs), {v: new[e] for v, e in graph.updates.items()})
+    chains = [chain for chain in _chains(graph, graph.nodes()) if chain.nodes]
+    ends = {chain.last: chain for chain in chains}
+    within = {n for chain in chains for n in (chain.conv, *chain.nodes)}
+    new: dict[Entry, Entry] = {}  # what chains read
+
+    def visit(node: Node, inputs: tuple[Entry, ...]):
+        if node in within:
+            new.update(zip(node.inputs, inputs))
+        return (_folded(ends[node], new),) if node in ends else None
+
+    return rewrite(graph, visit)
 
 
-def _chains(graph: Graph, nodes: Sequence[Node]) -> dict[Node, _Chain]:
+def _chains(graph: Graph, nodes: Sequence[Node]) -> list[_Chain]:
     """Return the chain of each convolution; a node belongs to one."""
     users: dict[Entry, list[Node]] = {}
     for node in nodes:
@@ -54,10 +56,11 @@ def _chains(graph: Graph, nodes: Sequence[Node]) -> dict[Node, _Chain]:
             users.setdefault(e, []).append(node)
     roots = set(graph.roots)
     taken: set[Node] = set()
-    chains = {}
+    chains = []
     for node in nodes:
         if node.op is _CONV and not node.params.relu and not node.params.has_residual:
-            chain = chains[node] = _Chain(node)
+            chain = _Chain(node)
+            chains.append(chain)
             for step in _followers(Entry(node), users, roots):
                 if step in taken or chain.relu or not _joins(chain, step):
                     break
@@ -78,7 +81,7 @@ def _followers(e: Entry, users: dict[Entry, list[Node]], roots: set[Entry]) -> I
 
 def _joins(chain: _Chain, node: Node) -> bool:
     """Take a node into the chain if the convolution can do its work."""
-    before = Entry(chain.nodes[-1] if chain.nodes else chain.conv)
+    before = Entry(chain.last)
     if node.op.functor == "relu":
         chain.relu = True
         return True
@@ -157,6 +160,5 @@ def _folded(chain: _Chain, new: dict[Entry, Entry]) -> Entry:
         inputs = [x, weight, *([] if bias is None else [bias])]
         if chain.residual is not None:
             inputs.append(Value(*new[chain.residual]))
-        last = (chain.nodes or [conv])[-1]
-        entries = tuple(Entry(*v) for v in inputs)
-        return Entry(Node(_CONV, last.name, entries, p.replace(changes), conv.attrs, conv.types, conv.backward))
+        p = p.replace(changes)
+        return Entry(Node(_CONV, chain.last.name, tuple(inputs), p, conv.attrs, conv.types, conv.backward))

@@ -20,17 +20,17 @@ def gradient(graph: Graph, wrt: Sequence[Node], heads: Sequence[Value | None]) -
     flowing: dict[Entry, list[Value]] = {}
     for output, head in zip(graph.outputs, heads):
         if head is not None:
-            flowing.setdefault(Entry(*output), []).append(head)
+            flowing.setdefault(output, []).append(head)
     for node in reversed(graph.nodes()):
         if node.op is None or node not in needed:
             continue
         with scope(node.name, train=True, backward=True):
-            arriving = [_total(flowing, Entry(node, i)) for i in range(len(node.types))]
+            outputs = [Value(node, i) for i in range(len(node.types))]
+            arriving = [_total(flowing, y) for y in outputs]
             if all(dy is None for dy in arriving):
                 continue
             if node.op.grad is None:
                 raise MXNetError(f"{node.label} has no gradient")
-            outputs = [Value(node, i) for i in range(len(node.types))]
             dys = [zeros_like(y) if dy is None else dy for dy, y in zip(arriving, outputs)]
             dxs = node.op.grad(node.params, *dys, *(Value(*e) for e in node.inputs), *outputs)
         for x, dx in zip(node.inputs, dxs):
@@ -38,7 +38,7 @@ def gradient(graph: Graph, wrt: Sequence[Node], heads: Sequence[Value | None]) -
                 continue
             if dx.type != x.type:
                 raise MXNetError(f"{node.label}: its gradient is {dx.type} for an input of {x.type}")
-            flowing.setdefault(Entry(*x), []).append(dx)
+            flowing.setdefault(x, []).append(dx)
     with scope("gradient", train=True, backward=True):
         return [_total(flowing, Entry(variable)) for variable in wrt]
 

@@ -24,11 +24,11 @@ class Inferred:
 
     def shape_of(self, entry: Entry) -> Any:
         """Return the shape of an entry."""
-        return self.shapes.get(Entry(*entry))
+        return self.shapes.get(entry)
 
     def dtype_of(self, entry: Entry) -> str | None:
         """Return the dtype of an entry."""
-        return self.dtypes.get(Entry(*entry))
+        return self.dtypes.get(entry)
 
     def type_of(self, entry: Entry) -> Type:
         """Return the type of an entry."""

@@ -28,7 +28,7 @@ _VIEW = find("_view")
 def join(graph: Graph) -> Graph:
     """Return the graph with joined products; the graph itself where there is nothing to join."""
     start = graph
-    if any(n.op is _ADD for n in graph.nodes()):
+    if sum(map(_is_part, graph.nodes())) > 1:
         graph = _join_sums(graph)
     while alike := _independent(graph):
         graph = _join_rows(graph, alike)
@@ -48,12 +48,10 @@ def _join_sums(graph: Graph) -> Graph:
         users.setdefault(e, []).append(None)
     private: set[Entry] = set()  # entries of the new graph that one node uses
     inner: set[Node] = set()  # additions whose sum is only a term of another
-    changed = False
 
     def visit(node: Node, inputs: tuple[Entry, ...]):
-        nonlocal changed
-        if node.op is None:
-            return (Entry(node),)
+        if node.op is not _ADD and not _is_part(node):
+            return None
         made: Sequence[Entry] = node.again(inputs)
         used = users.get(Entry(node), [None])
         if _adds_alike(node):
@@ -62,12 +60,16 @@ def _join_sums(graph: Graph) -> Graph:
                 return made
             total = _total(node, _terms(made[0], inner), private)
             if total is not None:
-                made, changed = (total,), True
+                made = (total,)
         private.update(e for i, e in enumerate(made) if len(users.get(Entry(node, i), ())) == 1)
         return made
 
-    joined = rewrite(graph, visit)
-    return joined if changed else graph
+    return rewrite(graph, visit)
+
+
+def _is_part(node: Node) -> bool:
+    """Tell whether a node may be joined with others of its kind in a sum."""
+    return node.op is _SCATTER or _sums_cheaply(node)
 
 
 def _adds_alike(node: Node) -> bool:
@@ -107,7 +109,7 @@ def _total(node: Node, terms: list[Entry], private: set[Entry]) -> Entry | None:
         total = values[0]
         for value in values[1:]:
             total = total + value
-    return Entry(*total)
+    return total
 
 
 def _sums_cheaply(node: Node) -> bool:
@@ -174,36 +176,19 @@ def _has_few_rows(node: Node) -> bool:
 
 def _join_rows(graph: Graph, alike: list[Node]) -> Graph:
     """Replace products by one right matrix, which do not depend on each other, with slices of one product."""
-    nodes = graph.nodes()
-    position = {n: -i if alike[0].backward else i for i, n in enumerate(nodes)}
-    alike = sorted(alike, key=lambda n: position[stored(n.inputs[0]).node])
-    needed: set[Node] = set()
-    waiting = [e.node for n in alike for e in n.inputs]
-    while waiting:
-        n = waiting.pop()
-        if n not in needed:
-            needed.add(n)
-            waiting.extend(e.node for e in n.inputs)
-    order = [n for n in nodes if n in needed] + [n for n in nodes if n not in needed]
-    new: dict[Node, Sequence[Entry]] = {}
-
-    def visit(node: Node, inputs: tuple[Entry, ...]):
-        if node.op is None:
-            new[node] = (Entry(node),)
-        elif node in alike and node not in new:
-            with scope(node.name, train=True, backward=node.backward):
-                rows = _together([new[n.inputs[0].node][n.inputs[0].index] for n in alike])
-                product = F.matmul(rows, Value(*inputs[1]), transpose_b=node.params.transpose_b)
-                at = 0
-                for n in alike:
-                    size = n.types[0].shape
-                    new[n] = (Entry(*F.slice_strided(product, begin=(at, 0), step=(1, 1), size=size)),)
-                    at += size[0]
-        elif node not in new:
-            new[node] = node.again(inputs)
-        return new[node]
-
-    return rewrite(graph, visit, order)
+    first = alike[0]
+    position = {n: -i if first.backward else i for i, n in enumerate(graph.nodes())}
+    slices: dict[Node, tuple[Entry, ...]] = {}
+    at = 0
+    with scope(first.name, train=True, backward=first.backward):
+        alike = sorted(alike, key=lambda n: position[stored(n.inputs[0]).node])
+        rows = _together([n.inputs[0] for n in alike])
+        product = F.matmul(rows, Value(*first.inputs[1]), transpose_b=first.params.transpose_b)
+        for n in alike:
+            size = n.types[0].shape
+            slices[n] = (F.slice_strided(product, begin=(at, 0), step=(1, 1), size=size),)
+            at += size[0]
+    return rewrite(graph, lambda node, inputs: slices.get(node))
 
 
 # ---- pieces of arrays ----
@@ -238,13 +223,11 @@ def _see_wholes(graph: Graph) -> Graph:
     """Replace concatenations of all slices of an array by the array."""
 
     def visit(node: Node, inputs: tuple[Entry, ...]):
-        if node.op is None:
-            return (Entry(node),)
         if node.op is _CONCAT and node.params.dim % len(node.types[0].shape) == 0:
             source = _whole(inputs)
             if source is not None:
                 with scope(node.name, train=True, backward=node.backward):
-                    return (Entry(*reshape(Value(*source), node.types[0].shape)),)
-        return node.again(inputs)
+                    return (reshape(Value(*source), node.types[0].shape),)
+        return None
 
     return rewrite(graph, visit)

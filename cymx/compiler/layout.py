@@ -16,8 +16,6 @@ def layout(graph: Graph) -> Graph:
         return graph
 
     def visit(node: Node, inputs: tuple[Entry, ...]):
-        if node.op is None:
-            return (Entry(node),)
         if node.op is _MATMUL:
             params = node.params
             flags = [params.transpose_a, params.transpose_b]
@@ -29,7 +27,7 @@ def layout(graph: Graph) -> Graph:
             if tuple(folded) != inputs:
                 params = _MATMUL.parse({"transpose_a": flags[0], "transpose_b": flags[1]})
                 return (Entry(Node(_MATMUL, node.name, tuple(folded), params, node.attrs, node.types, node.backward)),)
-        return node.again(inputs)
+        return None
 
     return rewrite(graph, visit)
 

@@ -27,7 +27,7 @@ def lower(graph: Graph, types: Mapping[str, Type], train: bool) -> Graph:
         if node.op is None:
             values[Entry(node)] = Value(Node(None, node.name, attrs=node.attrs, types=(types[node.name],)))
             continue
-        inputs, params = [values[Entry(*e)] for e in node.inputs], node.params
+        inputs, params = [values[e] for e in node.inputs], node.params
         if _is_open(node):
             inferred = inferred or infer(
                 graph, {k: v.shape for k, v in types.items()}, {k: v.dtype for k, v in types.items()}, partial=True
@@ -48,11 +48,11 @@ def lower(graph: Graph, types: Mapping[str, Type], train: bool) -> Graph:
                 raise MXNetError(
                     f"{node.label}: an auxiliary state must be a variable, not the output of {variable.label}"
                 )
-            updates[variable] = Entry(*new)
+            updates[variable] = new
             held_by[new] = variable
             # Later nodes see the new value, so a state that two nodes share is updated twice.
-            values.update((Entry(*e), Value(*new)) for e in node.inputs if values[Entry(*e)] == state)
-    return Graph(tuple(Entry(*values[Entry(*e)]) for e in graph.outputs), updates)
+            values.update((e, Value(*new)) for e in node.inputs if values[e] == state)
+    return Graph(tuple([values[e] for e in graph.outputs]), updates)
 
 
 def _is_open(node: Node) -> bool:

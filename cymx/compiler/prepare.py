@@ -16,7 +16,7 @@ from ..ops.conv import ConvSettings
 from ..ops.winograd import n_tiles
 from .fuse import stored
 
-_FORWARD, _BACKWARD, _WEIGHT = find("_conv_fwd"), find("_conv_bwd_data"), find("_conv_bwd_weight")
+_FORWARD, _BACKWARD, _WEIGHT = _CONVOLUTIONS = find("_conv_fwd"), find("_conv_bwd_data"), find("_conv_bwd_weight")
 _WINOGRAD = find("_winograd_fwd")
 _CONSTANT = find("_constant")
 
@@ -31,21 +31,17 @@ def prepare(graph: Graph, keep: bool, way: str | None = None) -> Graph:
     windows: dict[tuple, Value] = {}
 
     def visit(node: Node, inputs: tuple[Entry, ...]):
-        if node.op is None:
-            return (Entry(node),)
-        made = Node(node.op, node.name, inputs, node.params, node.attrs, node.types, node.backward)
-        if node.op in (_FORWARD, _BACKWARD, _WEIGHT) and not any(stored(e).node.op is _CONSTANT for e in inputs[:2]):
-            conv = _Convolution(made)
-            costs = {w: c for w, c in conv.costs(keep).items() if way is None or w in (way, "direct")}
-            best = min(costs, key=lambda w: (w == "direct" and way not in (None, "direct"), costs[w]))
-            with scope(node.name, train=False, backward=node.backward):
-                if best == "winograd":
-                    made = _by_winograd(made, conv.tile(keep))
-                elif best == "windows":
-                    return (_by_windows(conv, windows),)
-                elif keep and node.op is _FORWARD:
-                    made = _packed(made)
-        return tuple(Entry(made, i) for i in range(len(made.types)))
+        if node.op not in _CONVOLUTIONS or any(stored(e).node.op is _CONSTANT for e in inputs[:2]):
+            return None
+        conv = _Convolution(node.with_inputs(inputs))
+        costs = {w: c for w, c in conv.costs(keep).items() if way is None or w in (way, "direct")}
+        best = min(costs, key=lambda w: (w == "direct" and way not in (None, "direct"), costs[w]))
+        with scope(node.name, train=False, backward=node.backward):
+            if best == "winograd":
+                return (Entry(_by_winograd(conv.node, conv.tile(keep))),)
+            if best == "windows":
+                return (_by_windows(conv, windows),)
+            return (Entry(_packed(conv.node)),) if keep and node.op is _FORWARD else None
 
     return rewrite(graph, visit)
 
@@ -96,7 +92,7 @@ def _by_winograd(conv: Node, tile: int) -> Node:
         "has_residual": not turned and p.has_residual, "relu": not turned and p.relu, "size": conv.types[0].shape,
     }  # fmt: skip
     prepared = F.winograd_weights(weight, tile=tile, turned=turned)
-    inputs = (conv.inputs[0], Entry(*prepared), *conv.inputs[2:])
+    inputs = (conv.inputs[0], prepared, *conv.inputs[2:])
     return Node(_WINOGRAD, conv.name, inputs, _WINOGRAD.parse(settings), conv.attrs, conv.types, conv.backward)
 
 
@@ -118,11 +114,11 @@ def _by_windows(conv: _Convolution, made: dict[tuple, Value]) -> Entry:
 
     if node.op is _FORWARD:
         product = F.matmul(windows(first), rows(second), transpose_b=True)
-        return Entry(*reshape(product + bias[0] if bias else product, y.shape))
+        return reshape(product + bias[0] if bias else product, y.shape)
     if node.op is _BACKWARD:
         product = reshape(F.matmul(flat(first), rows(second)), (*y.shape[:-1], depth))
-        return Entry(*F.conv_windows_sum(product, size=conv.x.shape, **settings))
-    return Entry(*reshape(F.matmul(flat(first), windows(second), transpose_a=True), w.shape))
+        return F.conv_windows_sum(product, size=conv.x.shape, **settings)
+    return reshape(F.matmul(flat(first), windows(second), transpose_a=True), w.shape)
 
 
 def _packed(conv: Node) -> Node:
@@ -137,5 +133,5 @@ def _packed(conv: Node) -> Node:
     settings["n_bytes"] = _ops.conv_weight_bytes((*block, *shapes), weight.shape, weight.dtype)
     if not settings["n_bytes"]:
         return conv
-    inputs = (conv.inputs[0], Entry(*F.conv_weights(weight, **settings)), *conv.inputs[2:])
+    inputs = (conv.inputs[0], F.conv_weights(weight, **settings), *conv.inputs[2:])
     return Node(conv.op, conv.name, inputs, p.replace({"packed": weight.shape}), conv.attrs, conv.types, conv.backward)

@@ -14,7 +14,7 @@ def simplify(graph: Graph) -> Graph:
 
     def visit(node: Node, inputs: tuple[Entry, ...]):
         if node.op is None:
-            return (Entry(node),)
+            return None
         if node.op is OwnGradient:
             return inputs[: node.params.n]
         replaced = _neutral(node, inputs)
@@ -27,14 +27,14 @@ def simplify(graph: Graph) -> Graph:
         made = node.with_inputs(inputs)
         if not getattr(node.op, "is_random", False):
             made = _merged(seen, made)
-        return made.entries()
+        return None if made is node else made.entries()
 
     return rewrite(graph, visit)
 
 
 def _merged(seen: dict[tuple, Node], node: Node) -> Node:
     """Return an earlier node that computes the same; a backward node may use a forward one, not the other way round."""
-    key = (node.op, node.params, node.inputs, node.types)
+    key = (node.op, node.params.key, node.inputs, node.types)
     earlier = seen.get(key)
     if earlier is None or (earlier.backward and not node.backward):
         seen[key] = node

@@ -6,8 +6,7 @@ current scope: the user's node that it came from, whether it is for training, an
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
@@ -20,28 +19,27 @@ from ._shapes import FLOATS
 from ._types import resolve
 
 
-class Scope:
-    """What belongs to everything that is built now.  updates: the variable's entry -> its new value."""
+class scope:
+    """Build on behalf of a user's node inside the block: `origin` is its label.
 
-    __slots__ = ("origin", "train", "backward", "updates")
+    updates: the variable's entry -> its new value.
+    """
+
+    __slots__ = ("origin", "train", "backward", "updates", "_token")
 
     def __init__(self, origin: str, train: bool, backward: bool = False):
         self.origin, self.train, self.backward = origin, train, backward
         self.updates: list[tuple[Entry, Entry]] = []
 
+    def __enter__(self) -> "scope":
+        self._token = _scope.set(self)
+        return self
 
-_scope: ContextVar[Scope] = ContextVar("cymx_scope")
+    def __exit__(self, *_: object) -> None:
+        _scope.reset(self._token)
 
 
-@contextmanager
-def scope(origin: str, train: bool, backward: bool = False) -> Iterator[Scope]:
-    """Build on behalf of a user's node inside the block: `origin` is its label."""
-    new = Scope(origin, train, backward)
-    token = _scope.set(new)
-    try:
-        yield new
-    finally:
-        _scope.reset(token)
+_scope: ContextVar[scope] = ContextVar("cymx_scope")
 
 
 class Value(Entry):
@@ -118,7 +116,7 @@ def apply(op_: type[Op], inputs: Sequence[Value], p: Params) -> tuple[Value, ...
     if issubclass(op_, Map) and op_.floating and inputs[0].dtype not in FLOATS:
         return (cast(apply(op_, [cast(v, "float32") for v in inputs], p)[0], inputs[0].dtype),)
     types = resolve(op_, p, [v.type for v in inputs])
-    node = Node(op_, here.origin, tuple([Entry(*v) for v in inputs]), p, types=types, backward=here.backward)
+    node = Node(op_, here.origin, tuple(inputs), p, types=types, backward=here.backward)
     return tuple([Value(node, i) for i in range(len(types))])
 
 
@@ -129,7 +127,7 @@ def _with_gradient(op_, p, inputs, outputs, here) -> tuple[Value, ...]:
     node = Node(
         OwnGradient,
         here.origin,
-        tuple(Entry(*v) for v in (*outputs, *inputs)),
+        (*outputs, *inputs),
         params,
         types=types,
         backward=here.backward,
