@@ -19,9 +19,9 @@ from .join import join
 from .kept import keep, kept_nodes
 from .layout import layout
 from .lower import lower
-from .memory import memory
+from .memory import Memory, memory
 from .place import place
-from .plan import Plan, Prepared, operands, plan, program
+from .plan import Plan, Prepared, operands_of, plan, program
 from .prepare import prepare
 from .resize import Made, remember, resized
 from .simplify import simplify
@@ -103,9 +103,25 @@ def compile_graph(
         remember(graph, given, types, replace(made, launches=launches, prepared=prepared))
     own = [number for number, step in enumerate(steps) if not step.sources]
     steps, launches = [steps[i] for i in own], [launches[i] for i in own]
-    works = [backend.prepare(launch, *operands(step, launch)) for step, launch in zip(steps, launches)]
-    places = memory(steps, outside, [work.scratch_bytes for work in works], options.share_memory)
-    return plan(steps, places, launches, works, arrays, outside, backend, own_arena, prepared)
+    return _planned(steps, launches, arrays, outside, backend, options, own_arena, prepared)[0]
+
+
+def _planned(
+    steps: Sequence[Step],
+    launches: Sequence[Launch],
+    arrays: Sequence[tuple[str, Type]],
+    outside: Mapping[Entry, int],
+    backend: Backend,
+    options: Options,
+    replays: bool,
+    prepared: Prepared | None = None,
+    lasting: Sequence[Entry] = (),
+) -> tuple[Plan, Memory]:
+    """Return the plan of steps in order, and where it leaves what."""
+    operands = [operands_of(step, launch) for step, launch in zip(steps, launches)]
+    works = [backend.prepare(launch, *types) for launch, types in zip(launches, operands)]
+    places = memory(steps, outside, [work.scratch_bytes for work in works], options.share_memory, lasting)
+    return plan(steps, places, launches, operands, works, arrays, outside, backend, replays, prepared), places
 
 
 def _prepared(steps: Sequence[Step], launches: Sequence[Launch], backend: Backend, options: Options) -> Prepared | None:
@@ -118,10 +134,9 @@ def _prepared(steps: Sequence[Step], launches: Sequence[Launch], backend: Backen
     variables = list(dict.fromkeys(e for step in steps for e in step.sources))
     arrays = [(f"arg:{e.node.name}", e.type) for e in variables]
     outside = {e: slot for slot, e in enumerate(variables)}
-    works = [backend.prepare(launch, *operands(step, launch)) for step, launch in zip(steps, launches)]
     lasting = [e for step in steps for e in step.outputs if e in read]
-    places = memory(steps, outside, [work.scratch_bytes for work in works], options.share_memory, lasting)
-    return Prepared(plan(steps, places, launches, works, arrays, outside, backend, False), places.offsets)
+    made, places = _planned(steps, launches, arrays, outside, backend, options, False, lasting=lasting)
+    return Prepared(made, places.offsets)
 
 
 def _make(

@@ -28,6 +28,9 @@ _REGISTER = {"float16": "float32", "bfloat16": "float32"}
 _STORE_KINDS = ("plain", "reduce_sum", "reduce_prod", "reduce_max", "reduce_min")
 
 
+Operands = tuple[list[Tensor], list[Tensor]]  # inputs, outputs
+
+
 class Prepared(NamedTuple):
     """A plan of steps that prepare weights, and where in its arena it leaves what others read."""
 
@@ -50,7 +53,7 @@ class Plan:
     arena_bytes: int
     n_forward: int
     make_runner: Callable[[], Any]
-    text: str
+    make_text: Callable[[], str]
     overwritable: frozenset[int]
     prepares: "Plan | None" = None
 
@@ -61,13 +64,15 @@ class Plan:
 
     def dump(self) -> str:
         """Return the plan as text: arrays, then a line a step with its instructions."""
-        return f"{self.prepares.dump()}\n{self.text}" if self.prepares else self.text
+        text = self.make_text()
+        return f"{self.prepares.dump()}\n{text}" if self.prepares else text
 
 
 def plan(
     steps: Sequence[Step],
     places: Memory,
     launches: Sequence[Launch],
+    operands: Sequence[Operands],
     works: Sequence[Any],
     arrays: Sequence[tuple[str, Type]],
     outside: Mapping[Entry, int],
@@ -77,7 +82,8 @@ def plan(
 ) -> Plan:
     """Return the plan of placed steps.
 
-    launches: for each step how it fills its kernel.   works: what the backend made of it.
+    launches: for each step how it fills its kernel.   operands: what the kernel sees.   works: what the backend made
+    of it.
     outside: stored entry -> slot.   backend: where it runs.
     replays: whether it will run many times on the same arrays.   prepared: what is made before it.
     """
@@ -94,33 +100,25 @@ def plan(
             return arena - 1, offsets[source]
         return (outside[source], 0) if source in outside else (arena, places.offsets[source])
 
-    rows, lines = [], [f"{name}: {type_}" for name, type_ in arrays]
-    for number, (step, launch) in enumerate(zip(steps, launches)):
-        types = operands(step, launch)
+    rows = []
+    for number, (step, launch, types) in enumerate(zip(steps, launches, operands)):
         inputs = step.inputs if step.is_program else step.nodes[0].inputs
         ins = [(*place(e), *t) for e, t in zip(inputs, types[0])]
         outs = [(*place(e), *t) for e, t in zip(step.outputs, types[1])]
         scratch = places.scratch.get(number, (0, 0))
         rows.append((launch.kernel, step.label, ins, outs, launch.params, scratch, launch.n_random, work(step)))
-        wheres = " ".join(_where(p, arrays) for p in ins), " ".join(_where(p, arrays) for p in outs)
-        lines.append(
-            f"step {number} {'backward' if step.backward else 'forward'} {launch.kernel} [{step.label}]: "
-            f"{wheres[0]} -> {wheres[1]}{' kept' if step.sources else ''}"
-        )
-        lines += _text_of(step) if step.is_program else []
-    lines.append(f"arena: {places.arena_bytes} bytes")
     n_forward = sum(not step.backward for step in steps)
     kept = {number: [outside[e] for e in step.sources] for number, step in enumerate(steps) if step.sources}
     make_runner = partial(backend.runner, rows, works, len(arrays), n_forward, kept, replays)
     overwritable: frozenset[int] = frozenset()
     if len(steps) == 1 and steps[0].is_map:
         overwritable = frozenset(outside[stored(e)] for e in steps[0].inputs if e.shape == steps[0].outputs[0].shape)
-    text = "\n".join(lines)
+    make_text = partial(_text, arrays, steps, rows, places.arena_bytes)
     prepares = prepared.plan if prepared else None
-    return Plan(tuple(arrays), places.arena_bytes, n_forward, make_runner, text, overwritable, prepares)
+    return Plan(tuple(arrays), places.arena_bytes, n_forward, make_runner, make_text, overwritable, prepares)
 
 
-def operands(step: Step, launch: Launch) -> tuple[list[Tensor], list[Tensor]]:
+def operands_of(step: Step, launch: Launch) -> Operands:
     """Return the types of the inputs and outputs, as the kernel sees them."""
     inputs = step.inputs if step.is_program else step.nodes[0].inputs
     in_shapes = launch.in_shapes or [e.shape for e in inputs]
@@ -251,6 +249,19 @@ def _flag(dtype: str) -> int:
 
 def _bits(value: Any, dtype: str) -> int:
     return struct.unpack("=q", struct.pack("=d", value))[0] if dtype in FLOATING else int(value)
+
+
+def _text(arrays: Sequence[tuple[str, Type]], steps: Sequence[Step], rows: Sequence[tuple], arena_bytes: int) -> str:
+    """Return the plan as text."""
+    lines = [f"{name}: {type_}" for name, type_ in arrays]
+    for number, (step, (kernel, label, ins, outs, *_)) in enumerate(zip(steps, rows)):
+        wheres = [" ".join(_where(operand, arrays) for operand in operands) for operands in (ins, outs)]
+        lines.append(
+            f"step {number} {'backward' if step.backward else 'forward'} {kernel} [{label}]: "
+            f"{wheres[0]} -> {wheres[1]}{' kept' if step.sources else ''}"
+        )
+        lines += _text_of(step) if step.is_program else []
+    return "\n".join([*lines, f"arena: {arena_bytes} bytes"])
 
 
 def _text_of(step: Step) -> list[str]:

@@ -95,7 +95,7 @@ def test_inference_adds_bias_residual_and_relu_in_the_call(made, no_bias):
         executor = symbol.bind(context, args)
         found.append(executor.forward()[0].asnumpy())
     np.testing.assert_allclose(found[1], found[0], rtol=1e-4, atol=1e-5)
-    assert made == [("cudnn", True)] and len(executor._runs[False, False].plan.text.split("\nstep ")) == 2
+    assert made == [("cudnn", True)] and len(executor._runs[False, False].plan.make_text().split("\nstep ")) == 2
 
 
 def test_a_library_is_looked_for_when_somebody_multiplies(driver, monkeypatch):
