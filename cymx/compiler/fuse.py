@@ -81,15 +81,20 @@ def fuse(graph: Graph, enabled: bool = True, apart: Set[Node] = frozenset()) -> 
     nodes = [n for n in graph.nodes() if n.op is not None and n.op is not CONSTANT and not issubclass(n.op, View)]
     index = {node: i for i, node in enumerate(nodes)}
     users: dict[Node, list[Node]] = {n: [] for n in nodes}
-    sources = {n: [s for e in n.inputs if (s := stored(e).node) in index] for n in nodes}
+    sources: dict[Node, list[Node]] = {n: [] for n in nodes}
+    viewed: dict[Node, list[Node]] = {}
     for n in nodes:
-        for s in sources[n]:
-            users[s].append(n)
+        for e in n.inputs:
+            if (s := stored(e).node) in index:
+                sources[n].append(s)
+                users[s].append(n)
+                if s is not e.node:
+                    viewed.setdefault(n, []).append(s)
     kept = {stored(e).node for e in graph.roots}
     if not enabled:
         groups, borrowed = [[n] for n in nodes], {}
     else:
-        found = _Groups(nodes, index, sources, users, kept, apart)
+        found = _Groups(nodes, index, sources, viewed, users, kept, apart)
         found.join_makers()
         found.join_readers()
         groups = list(found.members.values())
@@ -101,13 +106,15 @@ def fuse(graph: Graph, enabled: bool = True, apart: Set[Node] = frozenset()) -> 
 class _Groups:
     """The groups while they grow, by number; each begins as one node.
 
-    above: all that a group needs, groups as a whole, of which one node may stand for all.
+    viewed: the sources that a node reads as another shape.   above: all that a group needs, groups as a whole, of which
+    one node may stand for all.
     Sets of nodes are bits of an int.
     """
 
     nodes: Sequence[Node]
     index: Mapping[Node, int]
     sources: Mapping[Node, list[Node]]
+    viewed: Mapping[Node, list[Node]]
     users: Mapping[Node, list[Node]]
     kept: Set[Node]
     apart: Set[Node]
@@ -168,22 +175,26 @@ class _Groups:
             return False
         if any(t in self.sources[m] for t in tails for m in joined) or not _fits(joined, self.users, self.kept):
             return False
-        bits = self.inside[other] | self.inside[g]
-        outer = {
-            self.group_of[stored(i).node]
-            for m in joined
-            for i in m.inputs
-            if i.node not in self.index and stored(i).node in self.index
-        }
-        outer |= {self.group_of[i] for m in joined for i in self.sources[m]} - {other, g}
-        if outer & {other, g} or any(self.above[o] & bits for o in outer):
+        if self._is_apart(other, g) or self._is_apart(g, other):
             return False
+        bits = self.inside[other] | self.inside[g]
         self.members[other], self.inside[other] = joined, bits
         self.above[other] = (self.above[other] | self.above[g]) & ~bits
         for m in self.members.pop(g):
             self.group_of[m] = other
         self._tell_users(other)
         return True
+
+    def _is_apart(self, a: int, b: int) -> bool:
+        """Whether group b needs group a by way of a third, or reads it as another shape."""
+        if not self.above[b] & self.inside[a]:
+            return False
+        for m in self.members[b]:
+            for s in self.sources[m]:
+                o = self.group_of[s]
+                if s in self.viewed.get(m, ()) if o == a else o != b and self.above[o] & self.inside[a]:
+                    return True
+        return False
 
     def _tell_users(self, g: int) -> None:
         changed = [g]
@@ -227,11 +238,10 @@ def _fits(joined, users, kept) -> bool:
     if len(joined) > MAX_NODES:
         return False
     inside = set(joined)
-    if sum(issubclass(n.op, Reduction) for n in joined) > MAX_TAILS:
-        return False
-    if len({e for n in joined for e in n.inputs if e.node not in inside and e.node.op is not CONSTANT}) > MAX_INPUTS:
-        return False
-    return sum(1 for n in joined if n in kept or any(u not in inside for u in users[n])) <= MAX_OUTPUTS
+    tails = [n for n in joined if issubclass(n.op, Reduction)]
+    read = {e for n in joined for e in n.inputs if e.node not in inside and e.node.op is not CONSTANT}
+    left = [n for n in joined if _left_behind(n, inside, users, kept)]
+    return len(tails) <= MAX_TAILS and len(read) <= MAX_INPUTS and len(left) <= MAX_OUTPUTS
 
 
 def _borrow(groups, index, users, kept, apart, changed) -> dict[Node, list[Node]]:
@@ -240,7 +250,7 @@ def _borrow(groups, index, users, kept, apart, changed) -> dict[Node, list[Node]
     changed: variables that hold something else after forward.
     """
     group_of = {n: group for group in groups for n in group}
-    shared = {n for group in groups for n in group if _left_behind(n, group, users, kept)}
+    shared = {n for group in groups for n in group if _left_behind(n, set(group), users, kept)}
     borrowed: dict[Node, list[Node]] = {}
 
     def again(m: Node, inside: Set[Node], read: Set[Entry]) -> list[Node] | None:
@@ -289,7 +299,7 @@ def _borrow(groups, index, users, kept, apart, changed) -> dict[Node, list[Node]
 
 
 def _left_behind(n: Node, inside, users, kept) -> bool:
-    return n in kept or any(u not in inside for u in users[n])
+    return n in kept or not inside.issuperset(users[n])
 
 
 def _steps(groups, borrowed, index, kept, updates) -> list[Step]:
