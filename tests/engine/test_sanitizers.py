@@ -16,7 +16,7 @@ def build(program, sources, sanitizers):
     """Compile and link a program; return what subprocess.run returns."""
     flags = ["-std=c++17", "-O1", "-g1", "-pthread", "-Wall", "-Wextra", "-Werror"]
     flags += [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all", f"-I{ROOT / 'csrc'}"]
-    command = [COMPILER, *flags, *map(str, sources), "-o", str(program)]
+    command = [*COMPILER.split(), *flags, *map(str, sources), "-o", str(program)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
