@@ -17,7 +17,7 @@ from ..ops._shapes import normalize_axes, normalize_axis
 from ..ops.reduce import Reduction
 from .backend import Backend
 
-_CONSTANT, _CONCAT = find("_constant"), find("Concat")
+_CONCAT = find("Concat")
 _CUTS = (find("_slice_strided"), find("_slice_scatter"))
 _POOLS = (find("_pool_fwd"), find("_pool_bwd"))
 _FORWARD = find("_conv_fwd")
@@ -97,37 +97,41 @@ class _Turn:
 
 
 class _Layouts:
-    """What each entry of the old graph has become, in either layout.
+    """What each entry of the old graph has become, in either layout; what is in neither stays as it is.
 
     turns: of the convolutions that take and give channels last.
     """
 
     def __init__(self, turns: Mapping[Node, _Turn]):
         self.turns = turns
-        self.made: dict[tuple[Entry, bool], Entry] = {}
+        self.made: tuple[dict[Entry, Entry], dict[Entry, Entry]] = {}, {}  # as it was; with channels last
 
     def has_last(self, e: Entry) -> bool:
         """Whether the entry exists with channels last, and not only because it is the same."""
-        return _is_image(e.shape) and not _is_trivial(e.shape) and (e, True) in self.made
+        return e in self.made[True] and _is_image(e.shape) and not _is_trivial(e.shape)
 
     def is_free(self, e: Entry, ndim: int) -> bool:
         """Whether an operand of arrays of `ndim` dimensions costs nothing in either layout."""
         if _is_trivial(_spread(e.shape, ndim)):
             return True
-        return len(e.shape) == ndim and (e, True) in self.made and (e, False) in self.made
+        return len(e.shape) == ndim and all(e in made for made in self.made)
 
     def get(self, e: Entry, last: bool) -> Entry:
         """Return the entry in a layout; one that does not exist yet is made from the other."""
-        found = self.made.get((e, last))
+        found = self.made[last].get(e)
         if found is None:
-            x = Value(*self.made[e, not last])
+            if e not in self.made[True]:
+                if not last:
+                    return e
+                self.made[False].setdefault(e, e)
+            x = Value(*self.made[not last][e])
             with scope(x.node.name, train=False, backward=x.node.backward):
                 if _is_trivial(e.shape):
                     found = reshape(x, _turned(e.shape) if last else e.shape)
                 else:
                     order = _order(x.ndim)
                     found = F.transpose(x, axes=order if last else tuple(order.index(i) for i in range(x.ndim)))
-            self.made[e, last] = found
+            self.made[last][e] = found
         return found
 
     def operand(self, e: Entry, ndim: int, last: bool) -> Entry:
@@ -156,9 +160,9 @@ class _Layouts:
             for last in (True, False) if free else (follows,):
                 changes = {"shape": _turned(node.types[0].shape)} if last and "shape" in node.op.params else {}
                 self.build(node, [self.operand(e, ndim, last) for e in node.inputs], last, changes)
-        elif node.op is not None and any(self.has_last(e) for e in node.inputs) and self.follow(node):
+        elif any(map(self.has_last, node.inputs)) and self.follow(node):
             pass
-        else:
+        elif any(e in made for made in self.made for e in node.inputs):
             self.build(node, [self.get(e, False) for e in node.inputs], False, {})
 
     def follow(self, node: Node) -> bool:
@@ -188,10 +192,7 @@ class _Layouts:
 
     def build(self, node: Node, inputs: Sequence[Entry], last: bool, changes: dict) -> None:
         """Add a node with other inputs and settings, whose outputs have the layout said."""
-        made = node
-        if node.op is not None and node.op is not _CONSTANT:
-            params = node.params.replace(changes) if changes else node.params
-            types = tuple(Type(_turned(t.shape), t.dtype) for t in node.types) if last else node.types
-            made = Node(node.op, node.name, tuple(inputs), params, node.attrs, types, node.backward)
-        for i in range(len(node.types)):
-            self.made[Entry(node, i), last] = Entry(made, i)
+        params = node.params.replace(changes) if changes else node.params
+        types = tuple(Type(_turned(t.shape), t.dtype) for t in node.types) if last else node.types
+        made = Node(node.op, node.name, tuple(inputs), params, node.attrs, types, node.backward)
+        self.made[last].update(zip(node.entries(), made.entries()))

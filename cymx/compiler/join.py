@@ -158,10 +158,14 @@ def _independent(graph: Graph) -> list[Node]:
     best: list[Node] = []
     for members in groups:
         levels: list[list[Node]] = []
+        masks: list[int] = []
         for n in members:  # one level above the last level of which it needs a product
-            masks = [sum(bit[m] for m in level) for level in levels]
             at = max((i + 1 for i, mask in enumerate(masks) if needs[n] & mask), default=0)
-            levels[at : at + 1] = [[*(levels[at] if at < len(levels) else []), n]]
+            if at == len(levels):
+                levels.append([])
+                masks.append(0)
+            levels[at].append(n)
+            masks[at] |= bit[n]
         best = max([best, *levels], key=len)
     return best if len(best) > 1 else []
 
