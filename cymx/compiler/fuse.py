@@ -31,9 +31,9 @@ MAX_BORROWED = 4
 CONSTANT = find("_constant")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, slots=True)
 class Step:
-    """One launch: its nodes in order, what it reads (constants excluded) and what it leaves behind.
+    """One launch: its nodes in order, what it reads (constants excluded) and what it leaves behind; never changed.
 
     tails: the reductions that end a Map step, all over the same axes; their outputs follow the others.
     sources: the variables on which a step depends that need not run again before one of them changes.
@@ -240,8 +240,9 @@ def _fits(joined, users, kept) -> bool:
     inside = set(joined)
     tails = [n for n in joined if issubclass(n.op, Reduction)]
     read = {e for n in joined for e in n.inputs if e.node not in inside and e.node.op is not CONSTANT}
-    left = [n for n in joined if _left_behind(n, inside, users, kept)]
-    return len(tails) <= MAX_TAILS and len(read) <= MAX_INPUTS and len(left) <= MAX_OUTPUTS
+    if len(tails) > MAX_TAILS or len(read) > MAX_INPUTS:
+        return False
+    return len(joined) <= MAX_OUTPUTS or sum(_left_behind(n, inside, users, kept) for n in joined) <= MAX_OUTPUTS
 
 
 def _borrow(groups, index, users, kept, apart, changed) -> dict[Node, list[Node]]:

@@ -13,7 +13,7 @@ from ..ops._def import Map, View, find
 from .fuse import CONSTANT, Step, stored
 
 _CONVOLUTIONS = find("_conv_fwd"), find("_conv_bwd_data"), find("_winograd_fwd")
-_WEIGHTS = find("_conv_weights"), find("_winograd_weights"), find("transpose")
+_PREPARING = None, CONSTANT, find("_conv_weights"), find("_winograd_weights"), find("transpose")
 
 
 def kept_nodes(graph: Graph) -> set[Node]:
@@ -23,9 +23,9 @@ def kept_nodes(graph: Graph) -> set[Node]:
     changed = set(graph.updates)
     fixed: set[Node] = set()
     for node in nodes:
-        prepares = node.op is None or node.op in (CONSTANT, *_WEIGHTS) or issubclass(node.op, (Map, View))
-        if prepares and node not in changed and all(e.node in fixed for e in node.inputs):
-            fixed.add(node)
+        if fixed.issuperset([source for source, _ in node.inputs]) and node not in changed:
+            if node.op in _PREPARING or issubclass(node.op, (Map, View)):
+                fixed.add(node)
     found: set[Node] = set()
     waiting = [
         e.node

@@ -107,15 +107,10 @@ def _overwritten(step: Step, output: Entry, number: int, last_use, result: Memor
         return None
     for e in step.inputs:
         source = stored(e)
+        if last_use.get(source) != number or source not in result.offsets or source in outside:
+            continue
         fits = e.shape == output.shape and ITEM_BYTES[e.dtype] == ITEM_BYTES[output.dtype]
-        views = sum(1 for other in step.inputs if stored(other) == source)
-        if (
-            fits
-            and views == 1
-            and source in result.offsets
-            and source not in outside
-            and last_use.get(source) == number
-        ):
+        if fits and [stored(other) for other in step.inputs].count(source) == 1:
             return source
     return None
 

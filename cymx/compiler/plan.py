@@ -151,24 +151,18 @@ def program(step: Step) -> bytes:
             constants.append((value, dtype))
         return registers[key]
 
+    own: dict[Node, list[int]] = {}  # the numbers that each functor takes after its inputs
     for node in step.nodes:
         for e in node.inputs:
             if e.node.op is CONSTANT:
-                constant(e.node.params.value, e.dtype)
-        for value in node.op.constants(node.params, node.types[0].dtype):
-            constant(value, node.types[0].dtype)
-
-    def value_of(e: Entry) -> int:
-        return constant(e.node.params.value, e.dtype) if e.node.op is CONSTANT else registers[e]
-
+                registers[e] = constant(e.node.params.value, e.dtype)
+        dtype = node.types[0].dtype
+        own[node] = [constant(value, dtype) for value in node.op.constants(node.params, dtype)]
     code: list[tuple[int, ...]] = []
     n_fixed = len(step.inputs) + len(constants)
     for node, functor, inputs in _instructions(step):
         dtype = _REGISTER.get(node.types[0].dtype, node.types[0].dtype)
-        sources = [value_of(e) for e in inputs]
-        sources += [
-            constant(value, node.types[0].dtype) for value in node.op.constants(node.params, node.types[0].dtype)
-        ]
+        sources = [registers[e] for e in inputs] + own[node]
         if functor in ("cast", "identity") and types[sources[0]] == dtype:
             registers[Entry(node)] = sources[0]
             continue
@@ -183,7 +177,7 @@ def program(step: Step) -> bytes:
     for instruction in code:
         words += instruction
     n_plain = len(step.outputs) - len(step.tails)
-    words += [registers[e] for e in step.outputs[:n_plain]] + [value_of(n.inputs[0]) for n in step.tails]
+    words += [registers[e] for e in step.outputs[:n_plain]] + [registers[n.inputs[0]] for n in step.tails]
     if step.tails:
         words += [mask, *(0,) * n_plain, *(_STORE_KINDS.index(n.op.row) for n in step.tails)]
     return struct.pack(f"={len(words)}q", *words)
