@@ -12,6 +12,7 @@ from ..ir import Entry, Graph, Node, rewrite
 from ..ops._build import F, Value, constant, reshape, scope
 from ..ops._def import Map, View, find
 from ..ops._shapes import n_elements
+from .fuse import stored
 
 _CONV, _CONSTANT = find("_conv_fwd"), find("_constant")
 _ADD, _SUB, _MUL, _DIV = (find("broadcast_" + word) for word in ("add", "sub", "mul", "div"))
@@ -139,11 +140,12 @@ def _folded(chain: _Chain, new: dict[Entry, Entry]) -> Entry:
     scale: Value | None = None
     with scope(conv.name, train=False, backward=conv.backward):
         for op, e in chain.affine:
-            v = Value(*new[e])
+            v = Value(*stored(new[e]))
             v = reshape(v, (n_filters,) if n_elements(v.shape) > 1 or n_filters == 1 else (1,)) if v.shape else v
             if op is _MUL or op is _DIV:
                 apply = F.broadcast_mul if op is _MUL else F.broadcast_div
-                scale = apply(constant(1, x.dtype) if scale is None else scale, v)
+                is_first = scale is None and op is _MUL
+                scale = v if is_first else apply(constant(1, x.dtype) if scale is None else scale, v)
                 bias = None if bias is None else apply(bias, v)
             else:
                 sign = v if op is _ADD else -v
