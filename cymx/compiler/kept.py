@@ -23,9 +23,9 @@ def kept_nodes(graph: Graph) -> set[Node]:
     changed = set(graph.updates)
     fixed: set[Node] = set()
     for node in nodes:
-        if fixed.issuperset([source for source, _ in node.inputs]) and node not in changed:
-            if node.op in _PREPARING or issubclass(node.op, (Map, View)):
-                fixed.add(node)
+        prepares = node.op in _PREPARING or issubclass(node.op, (Map, View))
+        if prepares and node not in changed and fixed.issuperset([source for source, _ in node.inputs]):
+            fixed.add(node)
     found: set[Node] = set()
     waiting = [
         e.node

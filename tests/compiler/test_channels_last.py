@@ -145,6 +145,16 @@ def test_only_the_border_is_transposed():
     assert set(kernels[first:last]) <= {"conv_fwd", "pool_fwd", "map"}
 
 
+@pytest.mark.parametrize("last", [True, False])
+def test_a_normalization_is_folded_in_two_steps(last):
+    symbol = norm(conv(mx.sym.var("data"), "c0", 4), "b0")
+    values = {n: v.shape for n, v in arrays(symbol, {"data": (2, 3, 8, 8)}).items()}
+    text = compiled(symbol, False, None, Options(channels_last=last), **values).dump()
+    kernels = [line.split()[3] for line in text.splitlines() if line.startswith("step")]
+    # Scale and offset of the channels, then the weight.
+    assert kernels.count("map") == 2 and "mul(1.0" not in text, text
+
+
 def test_a_shared_intermediate_is_not_folded():
     c = conv(mx.sym.var("data"), "c0", 4)
     symbol = mx.sym.Group([relu(norm(c, "b0")), c])
