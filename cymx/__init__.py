@@ -28,6 +28,7 @@ from . import (
     rnn,
     rtc,
     symbol,
+    test_utils,
     visualization,
 )
 from . import initializer as init
@@ -86,6 +87,7 @@ __all__ = [
     "rnd",
     "sym",
     "symbol",
+    "test_utils",
     "visualization",
     "viz",
 ]

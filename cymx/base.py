@@ -10,6 +10,7 @@ __all__ = ["MXNetError", "Context", "cpu", "gpu", "cpu_pinned", "current_context
 string_types = (str,)
 numeric_types = (float, int, np.generic)
 integer_types = (int, np.integer)
+mx_real_t = np.float32
 
 
 class MXNetError(RuntimeError):
@@ -22,6 +23,10 @@ class ArgumentError(MXNetError, ValueError):
 
 class ArgumentTypeError(MXNetError, TypeError):
     """Report an argument of the wrong kind; also a TypeError."""
+
+
+class NotImplementedForSymbol(ArgumentTypeError):
+    """Report that a symbol was asked for what only arrays, which hold data, can give."""
 
 
 class IndexRangeError(MXNetError, IndexError):

@@ -14,6 +14,8 @@ MXNET_ENGINE_TYPE   NaiveEngine runs every task at once in the calling thread (d
 
 import os
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from glob import glob
 
 
@@ -84,3 +86,23 @@ def gpu_libraries() -> tuple[str, ...]:
 def allows_tf32() -> bool:
     """Return whether products of float32 on a GPU may be made in TF32."""
     return os.environ.get("MXNET_CUDA_TENSOR_OP_MATH_ALLOW_CONVERSION", "0") == "1"
+
+
+@contextmanager
+def environment(name: str | Mapping[str, str | None], value: str | None = None) -> Iterator[None]:
+    """Set environment variables within the block: a name and its value, or a dict of them; None takes one away."""
+    wanted = {name: value} if isinstance(name, str) else name
+    had = {key: os.environ.get(key) for key in wanted}
+    _set_environment(wanted)
+    try:
+        yield
+    finally:
+        _set_environment(had)
+
+
+def _set_environment(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

@@ -5,7 +5,7 @@ import numpy as np
 from .. import ndarray as nd
 from ..base import ArgumentError, ArgumentTypeError, MXNetError
 from ..ndarray import NDArray
-from .io import DataDesc, DataIter
+from .io import DataBatch, DataDesc, DataIter
 
 __all__ = ["CSVIter", "NDArrayIter"]
 
@@ -232,13 +232,19 @@ class CSVIter(DataIter):
             self._index = np.where(rows < n, rows, self._index).astype("uint64")
         return True
 
+    def next(self):
+        """Return the next batch.  Raises StopIteration after the last."""
+        if not self.iter_next():
+            raise StopIteration
+        return DataBatch([self.getdata()], [self.getlabel()], self.getpad(), self.getindex())
+
     def getdata(self):
-        """Return the present batch's data, in a list."""
-        return [nd.array(self._data[self._index], dtype=self._data.dtype)]
+        """Return the present batch's data."""
+        return nd.array(self._data[self._index], dtype=self._data.dtype)
 
     def getlabel(self):
-        """Return the present batch's labels, in a list."""
-        return [nd.array(self._label[self._index], dtype=self._label.dtype)]
+        """Return the present batch's labels."""
+        return nd.array(self._label[self._index], dtype=self._label.dtype)
 
     def getindex(self):
         """Return the line numbers of the present batch."""

@@ -75,6 +75,7 @@ class DataParallelExecutorGroup:
         self.aux_names = symbol.list_auxiliary_states()
         self.output_names = symbol.list_outputs()
         self.group2ctxs = _per_context(group2ctxs, len(contexts))
+        data_shapes, label_shapes = _descs(data_shapes), _descs(label_shapes)
         self.grad_req = self._grad_reqs(grad_req, [d.name for d in data_shapes])
         self.output_layouts = [DataDesc.get_batch_axis(symbol[name].attr("__layout__")) for name in self.output_names]
         self._kept = OrderedDict()
@@ -224,7 +225,7 @@ class DataParallelExecutorGroup:
             data = [list(parts) for parts in zip(*(b.data for b in data_batch), strict=True)]
             label = [list(parts) for parts in zip(*(b.label or () for b in data_batch), strict=True)]
         else:
-            data, label = data_batch.data, data_batch.label
+            data, label = data_batch.data, getattr(data_batch, "label", None)
         self._load(data, self.data_arrays, self.data_layouts, "data")
         if label and self.label_arrays:
             self._load(label, self.label_arrays, self.label_layouts, "label")
@@ -310,14 +311,24 @@ class DataParallelExecutorGroup:
                 mon.install(executor)
 
 
+def _descs(shapes):
+    """Return descriptions of what are descriptions, or (name, shape), already."""
+    return shapes and [d if isinstance(d, DataDesc) else DataDesc(*d) for d in shapes]
+
+
 def _per_context(group2ctxs, n):
-    """Return one {group: context} or None for each context, from None, a dictionary (values may be lists) or a list
-    of them.
+    """Return one {group: context} or None for each context, from None, a dictionary or a list of them.
+
+    A dictionary's values may be lists; one of a single context serves all.
     """
     if group2ctxs is None:
         return [None] * n
     if isinstance(group2ctxs, dict):
-        return [{g: c[i] if isinstance(c, list | tuple) else c for g, c in group2ctxs.items()} for i in range(n)]
+        lists = {g: list(c) if isinstance(c, list | tuple) else [c] for g, c in group2ctxs.items()}
+        for group, given in lists.items():
+            if len(given) not in (1, n):
+                raise ArgumentError(f"Module: group2ctxs has {len(given)} contexts of {group} for {n} contexts")
+        return [{g: c[i % len(c)] for g, c in lists.items()} for i in range(n)]
     if len(group2ctxs) != n:
         raise ArgumentError(f"Module: {len(group2ctxs)} group2ctxs for {n} contexts")
     return list(group2ctxs)

@@ -238,7 +238,7 @@ class Module(BaseModule):
             shapes = [_joined_shape(parts) for parts in zip(*(b.data for b in batch), strict=True)]
             labels = [_joined_shape(parts) for parts in zip(*(b.label or () for b in batch), strict=True)]
         else:
-            shapes, labels = [a.shape for a in batch.data], [a.shape for a in batch.label or ()]
+            shapes, labels = [a.shape for a in batch.data], [a.shape for a in getattr(batch, "label", None) or ()]
         if shapes == [d.shape for d in self._data_shapes]:
             return
         if getattr(batch, "provide_data", None):

@@ -4,7 +4,7 @@ from ..base import ArgumentError
 from ._build import F, reshape
 from ._def import Composed, Kernel, Launch, always, op
 from ._params import Param, Shape
-from ._shapes import FLOATS, known, n_elements, same
+from ._shapes import FLOATS, known, merge_all, n_elements, same
 
 
 def _spatial(p, n):
@@ -220,6 +220,13 @@ class Convolution(Composed):
         data, weight = ins[0], (p.num_filter, -1, *p.kernel)
         if data is None:
             return ins, outs
+        if len(data) == n + 2 and outs[0] is not None and len(outs[0]) == n + 2:
+            # As in MXNet, the output says how many examples there are, and how large they were where stride is 1.
+            size = [
+                m + d * (k - 1) - 2 * q if m != -1 and s == 1 else -1
+                for m, k, s, d, q in zip(outs[0][2:], p.kernel, stride, dilate, pad)
+            ]
+            data = merge_all([data, (outs[0][0], -1, *size)])
         if len(data) != n + 2:
             raise ArgumentError(f"data is {data}, expected {n + 2} dimensions for kernel={p.kernel}")
         if data[1] != -1:

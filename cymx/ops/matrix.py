@@ -4,7 +4,7 @@ from ..base import ArgumentError
 from ._build import F, reshape, sum_to
 from ._def import Composed, Kernel, Launch, op
 from ._params import Param
-from ._shapes import FLOATS, NUMBERS, known, n_elements, same
+from ._shapes import FLOATS, NUMBERS, known, merge, n_elements, same
 
 
 @op("_matmul")
@@ -145,9 +145,14 @@ class BatchDot(Composed):
             return ins, outs
         if min(len(s) for s in ins) < 3:
             raise ArgumentError(f"lhs is {ins[0]} and rhs {ins[1]}, expected at least 3 dimensions")
-        if ins[0][:-2] != ins[1][:-2]:
-            raise ArgumentError(f"lhs {ins[0]} and rhs {ins[1]}: the leading dimensions differ")
-        return Matmul.shape(p, ins, outs)
+        try:
+            batch = merge(ins[0][:-2], ins[1][:-2])
+        except ValueError:
+            raise ArgumentError(f"lhs {ins[0]} and rhs {ins[1]}: the leading dimensions differ") from None
+        if not known(ins[0][-2:]) or not known(ins[1][-2:]):
+            return ins, outs
+        _, ((*_, m, n),) = Matmul.shape(p, ins, outs)
+        return [(*batch, *s[-2:]) for s in ins], [(*batch, m, n)]
 
     def compose(p, a, b):
         return _product(a, b, p.transpose_a, p.transpose_b)

@@ -4,7 +4,7 @@ from ..base import ArgumentError
 from ._build import F, broadcast_to, reshape
 from ._def import Composed, Kernel, Launch, always, op
 from ._params import Axes, Param, Shape
-from ._shapes import ALL, known, merge_all, n_elements, normalize_axes, normalize_axis, same
+from ._shapes import ALL, all_same, known, merge_all, n_elements, normalize_axes, normalize_axis, same
 from .slice import cut
 
 
@@ -173,6 +173,16 @@ class Squeeze(Reshaping):
         if wrong:
             raise ArgumentError(f"data is {data}, expected size 1 at axis {wrong[0]} to remove it")
         return ins, [tuple(n for i, n in enumerate(data) if i not in axes) or (1,)]
+
+
+@op("_identity_with_attr_like_rhs")
+class IdentityLike(Composed):
+    """lhs, whose shape and dtype are those of rhs.   lhs, rhs (any) -> output (the same)."""
+
+    inputs, dtype, shape = ("lhs", "rhs"), same(ALL), all_same
+
+    def compose(p, x, like):
+        return F.identity(x)
 
 
 @op("reshape_like")

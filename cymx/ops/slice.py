@@ -1,10 +1,12 @@
 """Operators that cut pieces out of arrays, and put them back."""
 
+from contextlib import suppress
+
 from ..base import ArgumentError
 from ._build import F, reshape, zeros_like
 from ._def import Composed, Kernel, Launch, op
 from ._params import Axes, OptionalShape, Param, Shape
-from ._shapes import ALL, known, normalize_axes, normalize_axis, same
+from ._shapes import ALL, known, merge, merge_all, normalize_axes, normalize_axis, same
 
 
 class Strided(Kernel):
@@ -177,11 +179,16 @@ class SliceChannel(Composed):
         return ("output",) if p.num_outputs == 1 else tuple(f"output{i}" for i in range(p.num_outputs))
 
     def shape(p, ins, outs):
-        data = ins[0]
+        data, part, n = ins[0], merge_all(outs), p.num_outputs
+        if part is not None:
+            axis = normalize_axis(p.axis, len(part) + p.squeeze_axis)
+            size = n if p.squeeze_axis else max(-1, part[axis] * n)
+            with suppress(ValueError):
+                data = merge(data, (*part[:axis], size, *part[axis + (not p.squeeze_axis) :]))
         if data is None or data[normalize_axis(p.axis, len(data))] == -1:
-            return ins, outs
+            return [data], outs
         axis = normalize_axis(p.axis, len(data))
-        if data[axis] % p.num_outputs or (p.squeeze_axis and data[axis] != p.num_outputs):
+        if data[axis] % n or (p.squeeze_axis and data[axis] != p.num_outputs):
             raise ArgumentError(
                 f"data is {data}, expected a size at axis {p.axis} that num_outputs={p.num_outputs} divides"
             )
@@ -190,7 +197,7 @@ class SliceChannel(Composed):
             if p.squeeze_axis
             else (*data[:axis], data[axis] // p.num_outputs, *data[axis + 1 :])
         )
-        return ins, [part] * p.num_outputs
+        return [data], [part] * n
 
     def compose(p, x):
         axis = normalize_axis(p.axis, x.ndim)

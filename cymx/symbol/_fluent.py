@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..base import ArgumentError, ArgumentTypeError, numeric_types
+from ..base import ArgumentError, ArgumentTypeError, NotImplementedForSymbol, numeric_types
 from ..ir import Entry, Graph
 from ..ops import find
 from ..ops._signature import split_arguments
@@ -31,7 +31,7 @@ def _binary(pair: str, pair_hint: str, scalar: str, scalar_hint: str):
 
 def _absent(name: str):
     def method(self, *args, **kwargs):
-        raise ArgumentTypeError(f"{self!r} holds no data, so it has no {name}; bind it, or use an NDArray")
+        raise NotImplementedForSymbol(f"{self!r} holds no data, so it has no {name}; bind it, or use an NDArray")
 
     method.__name__ = name
     return method
@@ -117,7 +117,7 @@ class Fluent:
         return self._of(find("_split_v2"), "_split_v2", (self,), settings)
 
     def __bool__(self):
-        raise ArgumentTypeError(f"{self!r} holds no data, so it is neither true nor false")
+        raise NotImplementedForSymbol(f"{self!r} holds no data, so it is neither true nor false")
 
 
 # Methods of NDArray that need data.

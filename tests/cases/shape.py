@@ -62,6 +62,7 @@ ROWS = [
     _row("squeeze", [(2, 1, 3, 1)], _squeezed, axis=-1),
     _row("squeeze", [(2, 1, 3, 1)], _squeezed, axis=(1, 3)),
     _row("squeeze", [(1, 1)], _squeezed),
+    _row("_identity_with_attr_like_rhs", [(2, 3), (2, 3)], lambda x, y: x, wrt=[0]),
     _row("reshape_like", [(2, 3, 4), (6, 4)], lambda x, y: x.reshape(y.shape), wrt=[0]),
     _row(
         "reshape_like", [(6, 4), (2, 3, 7)], lambda x, y, **_: x.reshape(2, 3, 4), wrt=[0],

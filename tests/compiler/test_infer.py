@@ -84,3 +84,38 @@ def test_partly():
 def test_contradictions_are_named(symbol, shapes, dtypes, message):
     with pytest.raises(MXNetError, match=message):
         inferred(symbol(), shapes, dtypes)
+
+
+def test_backwards_through_equal_parts():
+    parts = mx.sym.SliceChannel(v("x"), num_outputs=3, axis=-1)
+    assert inferred(parts[2] + v("y"), {"y": (2, 4)})["x"][0] == (2, 12)
+    alone = mx.sym.SliceChannel(v("x"), num_outputs=3, axis=-1, squeeze_axis=True)
+    assert inferred(alone[1] + v("y"), {"y": (2, 4)})["x"][0] == (2, 4, 3)
+    with pytest.raises(MXNetError, match="num_outputs=3 divides"):
+        inferred(parts[0] + v("y"), {"x": (2, 8), "y": (2, 4)})
+
+
+def test_backwards_through_a_convolution():
+    net = mx.sym.Convolution(v("x"), kernel=(3, 3), num_filter=4, pad=(1, 0), stride=(1, 2), name="conv")
+    found = inferred(net + v("y"), {"x": (0, 2, 0, 9), "y": (5, 4, 7, 4)})
+    assert found["x"][0] == (5, 2, 7, 9) and found["conv_weight"][0] == (4, 2, 3, 3)
+    # Several widths give 4 windows two apart.
+    shapes = (net + v("y")).infer_shape_partial(x=(0, 2, 0, 0), y=(5, 4, 7, 4))[0]
+    assert shapes[0] == (5, 2, 7, 0)
+
+
+def test_batches_of_matrices_of_unknown_sizes():
+    net = mx.sym.batch_dot(v("x"), v("y"))
+    assert net.infer_shape_partial(x=(0, 3, 4), y=(0, 4, 5))[1] == [(0, 3, 5)]
+    assert net.infer_shape_partial(x=(0, 3, 4), y=(2, 4, 5))[0] == [(2, 3, 4), (2, 4, 5)]
+    assert net.infer_shape_partial(x=(0, 3, 4), y=(0, 0, 5))[1] == [()]
+    with pytest.raises(MXNetError, match="leading dimensions differ"):
+        net.infer_shape_partial(x=(3, 3, 4), y=(2, 4, 5))
+
+
+def test_one_input_takes_the_shape_of_another():
+    w = v("w")
+    spread = mx.sym.broadcast_add(w, v("shift"))
+    like = mx.sym._internal._identity_with_attr_like_rhs(spread, w)
+    net = mx.sym.FullyConnected(v("x"), like, num_hidden=5, no_bias=True)
+    assert inferred(net, {"x": (2, 7), "shift": (1,)})["w"][0] == (5, 7)

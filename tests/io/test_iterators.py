@@ -167,6 +167,8 @@ def test_csv(tmp_path, round_batch, expected):
         seen.append([])
         for batch in iterator:
             label, data = batch.label[0].asnumpy(), batch.data[0].asnumpy()
+            np.testing.assert_array_equal(iterator.getdata().asnumpy(), data)
+            np.testing.assert_array_equal(iterator.getlabel().asnumpy(), label)
             assert data.shape == (2, 1, 2)
             np.testing.assert_array_equal(data[:, 0, 0], label * 2)
             np.testing.assert_array_equal(batch.index, label)

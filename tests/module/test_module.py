@@ -1,10 +1,11 @@
 """Module: training as recorded from MXNet 1.9.1, prediction, files, shapes, devices and errors."""
 
 import logging
+from collections import namedtuple
 
 import numpy as np
 import pytest
-from module.support import DATA, LABEL, batch, bound, forward, network, params
+from module.support import DATA, LABEL, SHAPES, batch, bound, forward, network, params
 
 import cymx as mx
 
@@ -298,3 +299,29 @@ def test_wrong_names_and_shapes_are_named():
     with pytest.raises(ValueError, match="no samples left"):
         mx.executor_manager._split_input_slice(2, [1, 1, 1])
     assert mx.executor_manager._split_input_slice(10, [1, 3]) == [slice(0, 2), slice(2, 10)]
+
+
+def test_what_stands_in_for_descriptions_and_batches():
+    module = mx.mod.Module(mx.sym.Variable("data") * 2, label_names=None)
+    module.bind([("data", (2, 3))])
+    module.init_params()
+    for shape in ((2, 3), (4, 5)):
+        module.forward(namedtuple("Bare", "data")([mx.nd.ones(shape)]))
+        assert (module.get_outputs()[0].asnumpy() == np.full(shape, 2)).all()
+    contexts = [mx.cpu(0), mx.cpu(1)]
+    group = mx.module.executor_group.DataParallelExecutorGroup(
+        network(), contexts, [1, 1], [("data", (4, 5))], [("softmax_label", (4,))], list(SHAPES), True, False
+    )
+    assert [executor.arg_dict["data"].shape for executor in group.execs] == [(2, 5), (2, 5)]
+
+
+def test_one_context_of_a_group_serves_all():
+    with mx.AttrScope(ctx_group="head"):
+        net = mx.sym.Variable("data") * 2
+    contexts = [mx.cpu(0), mx.cpu(1)]
+    module = mx.mod.Module(net, label_names=None, context=contexts, group2ctxs={"head": [mx.cpu(3)]})
+    module.bind([("data", (4, 3))])
+    assert [executor.arg_dict["data"].context for executor in module._exec_group.execs] == [mx.cpu(3), mx.cpu(3)]
+    module = mx.mod.Module(net, label_names=None, context=contexts, group2ctxs={"head": [mx.cpu(3)] * 3})
+    with pytest.raises(ValueError, match="3 contexts of head for 2 contexts"):
+        module.bind([("data", (4, 3))])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import cymx.symbol as sym
-from cymx.base import MXNetError
+from cymx.base import MXNetError, NotImplementedForSymbol
 
 A, B = sym.Variable("A"), sym.Variable("B")
 
@@ -88,7 +88,7 @@ def test_arithmetic_with_other_things(other):
 
 
 def test_symbols_hold_no_data():
-    with pytest.raises(TypeError, match="neither true nor false"):
+    with pytest.raises(NotImplementedForSymbol, match="neither true nor false"):
         bool(A)
     with pytest.raises(TypeError, match="unhashable"):
         hash(A)

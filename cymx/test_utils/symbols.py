@@ -1,179 +1,19 @@
-"""What tests of models and operators are written with: comparisons, random arrays, gradient checks (mx.test_utils).
+"""Checks of symbols: outputs, gradients, agreement between contexts and dtypes (mx.test_utils).
 
 Symbols are used through their public methods only.  Called by: users' tests.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from .base import ArgumentError, Context, current_context
-from .ndarray import NDArray, array, zeros
+from ..base import ArgumentError, Context
+from ..ndarray import NDArray, array, waitall, zeros
+from .arrays import _numpy, assert_almost_equal, default_context, random_arrays
 
-_RTOLS = {"float16": 1e-2, "bfloat16": 1e-1, "float32": 1e-4, "float64": 1e-5}
-_ATOLS = {"float16": 1e-1, "bfloat16": 1e-1, "float32": 1e-3, "float64": 1e-20}
 _STEPS = {"float16": 2.0**-6, "float32": 2.0**-9, "float64": 2.0**-14}
-
-
-def default_context() -> Context:
-    """Return the context that tests run on: the current one."""
-    return current_context()
-
-
-def set_default_context(ctx: Context) -> None:
-    """Make `ctx` the current context of this thread."""
-    Context._stack.current = ctx
-
-
-def default_dtype() -> type:
-    """Return the dtype that tests use: float32."""
-    return np.float32
-
-
-def get_rtol(rtol: float | None = None, dtype: Any = np.float64) -> float:
-    """Return rtol, or where it is None what suits results of that dtype (0 for integers)."""
-    return _RTOLS.get(np.dtype(dtype).name, 0) if rtol is None else rtol
-
-
-def get_atol(atol: float | None = None, dtype: Any = np.float64) -> float:
-    """Return atol, or where it is None what suits results of that dtype (0 for integers)."""
-    return _ATOLS.get(np.dtype(dtype).name, 0) if atol is None else atol
-
-
-# ---- random arrays ----
-
-
-def random_arrays(*shapes: tuple[int, ...]) -> Any:
-    """Return a float32 NumPy array of normal numbers for each shape; a single one alone."""
-    made = [np.array(np.random.randn(*shape), dtype=np.float32) for shape in shapes]
-    return made[0] if len(made) == 1 else made
-
-
-def rand_ndarray(
-    shape: tuple[int, ...],
-    stype: str = "default",
-    density: float | None = None,
-    dtype: Any = None,
-    modifier_func: Callable[[float], float] | None = None,
-    shuffle_csr_indices: bool = False,
-    distribution: str | None = None,
-    ctx: Context | None = None,
-) -> NDArray:
-    """Return an array of normal numbers, each sent through modifier_func.  Raises ArgumentError for sparse storage."""
-    if stype != "default":
-        raise ArgumentError(f"rand_ndarray: stype is {stype!r}, expected 'default'")
-    values = random_arrays(shape)
-    if modifier_func is not None:
-        values = np.vectorize(modifier_func)(values)
-    return array(values, ctx, dtype)
-
-
-def rand_shape_nd(num_dim: int, dim: int = 10, allow_zero_size: bool = False) -> tuple[int, ...]:
-    """Return a random shape of num_dim dimensions from 1 (0 with allow_zero_size) to dim."""
-    return tuple(int(n) for n in np.random.randint(0 if allow_zero_size else 1, dim + 1, size=num_dim))
-
-
-def rand_shape_2d(dim0: int = 10, dim1: int = 10, allow_zero_size: bool = False) -> tuple[int, ...]:
-    """Return a random shape of two dimensions, each at most as large as given."""
-    return tuple(rand_shape_nd(1, dim, allow_zero_size)[0] for dim in (dim0, dim1))
-
-
-def rand_shape_3d(dim0: int = 10, dim1: int = 10, dim2: int = 10, allow_zero_size: bool = False) -> tuple[int, ...]:
-    """Return a random shape of three dimensions, each at most as large as given."""
-    return tuple(rand_shape_nd(1, dim, allow_zero_size)[0] for dim in (dim0, dim1, dim2))
-
-
-# ---- comparisons ----
-
-
-def same(a: Any, b: Any) -> bool:
-    """Tell whether two arrays have the same shape and elements."""
-    return np.array_equal(_numpy(a), _numpy(b))
-
-
-def same_array(array1: NDArray, array2: NDArray) -> bool:
-    """Tell whether two arrays are on the same memory."""
-    return array1.address == array2.address and array1.nbytes == array2.nbytes
-
-
-def almost_equal(
-    a: Any,
-    b: Any,
-    rtol: float | None = None,
-    atol: float | None = None,
-    equal_nan: bool = False,
-    use_broadcast: bool = True,
-) -> bool:
-    """Tell whether |a - b| <= atol + rtol |b| everywhere; without use_broadcast the shapes must agree too."""
-    a, b = _numpy(a), _numpy(b)
-    rtol, atol = _tolerances(a, b, rtol, atol)
-    return (use_broadcast or a.shape == b.shape) and bool(np.allclose(a, b, rtol=rtol, atol=atol, equal_nan=equal_nan))
-
-
-def find_max_violation(a: np.ndarray, b: np.ndarray, rtol: float, atol: float) -> tuple[tuple, float]:
-    """Return where |a - b| exceeds atol + rtol |b| most, and the quotient of the two there."""
-    a, b = np.broadcast_arrays(a, b)
-    with np.errstate(all="ignore"):
-        violation = np.abs(a - b) / (atol + rtol * np.abs(b) + 1e-20)
-    violation = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0, np.where(np.isnan(violation), np.inf, violation))
-    at = np.unravel_index(int(np.argmax(violation)), violation.shape)
-    return tuple(int(i) for i in at), float(violation[at])
-
-
-def assert_almost_equal(
-    a: Any,
-    b: Any,
-    rtol: float | None = None,
-    atol: float | None = None,
-    names: Sequence[str] = ("a", "b"),
-    equal_nan: bool = False,
-    use_broadcast: bool = True,
-    mismatches: tuple[int, int] = (10, 10),
-) -> None:
-    """Raise AssertionError unless |a - b| <= atol + rtol |b| everywhere; say where it fails most and how often.
-
-    rtol, atol None: what suits the coarser dtype of the two.   mismatches: how many elements to show for small and for
-    large arrays.
-    """
-    a, b = _numpy(a), _numpy(b)
-    rtol, atol = _tolerances(a, b, rtol, atol)
-    if almost_equal(a, b, rtol, atol, equal_nan, use_broadcast):
-        return
-    if a.shape != b.shape and not use_broadcast:
-        raise AssertionError(f"shapes differ: {names[0]} has {a.shape}, {names[1]} has {b.shape}")
-    x, y = np.broadcast_arrays(a.astype(np.float64), b.astype(np.float64))
-    wrong = ~np.isclose(x, y, rtol=rtol, atol=atol, equal_nan=equal_nan)
-    at, error = find_max_violation(x, y, rtol, atol)
-    shown = [
-        f"  {tuple(map(int, i))}: {names[0]}={x[tuple(i)]:.8f}, {names[1]}={y[tuple(i)]:.8f}"
-        for i in np.argwhere(wrong)[: mismatches[0 if x.size <= 100 else 1]]
-    ]
-    raise AssertionError(
-        f"Items are not equal:\nError {error:f} exceeds tolerance rtol={rtol:e}, atol={atol:e} "
-        f"(mismatch {100 * wrong.mean():f}%).\nLocation of maximum error: {at}, "
-        f"{names[0]}={x[at]:.8f}, {names[1]}={y[at]:.8f}\n" + "\n".join(shown)
-    )
-
-
-def assert_exception(f: Callable, exception_type: type[BaseException], *args: Any, **kwargs: Any) -> None:
-    """Raise AssertionError unless f(*args, **kwargs) raises exception_type."""
-    try:
-        f(*args, **kwargs)
-    except exception_type:
-        return
-    raise AssertionError(f"{f} did not raise {exception_type.__name__}")
-
-
-def _numpy(x: Any) -> np.ndarray:
-    return x.asnumpy() if isinstance(x, NDArray) else np.asarray(x)
-
-
-def _tolerances(a: np.ndarray, b: np.ndarray, rtol: float | None, atol: float | None) -> tuple[float, float]:
-    return max(get_rtol(rtol, x.dtype) for x in (a, b)), max(get_atol(atol, x.dtype) for x in (a, b))
-
-
-# ---- symbols ----
 
 
 def simple_forward(sym: Any, ctx: Context | None = None, is_train: bool = False, **inputs: Any) -> Any:
@@ -327,6 +167,156 @@ def check_numeric_gradient(
     for name, request in requests.items():
         expected = wanted.get(name, np.zeros_like(before[name]))
         _assert_gradient(name, request, before[name], expected, grads[name], rtol, atol, False)
+
+
+def check_consistency(
+    sym: Any,
+    ctx_list: Sequence[Mapping[str, Any]],
+    scale: float = 1.0,
+    grad_req: Any = "write",
+    arg_params: Mapping[str, Any] | None = None,
+    aux_params: Mapping[str, Any] | None = None,
+    rtol: Any = None,
+    atol: Any = None,
+    raise_on_err: bool = True,
+    ground_truth: Mapping[str, Any] | None = None,
+    equal_nan: bool = False,
+    use_uniform: bool = False,
+    rand_type: Any = np.float64,
+) -> dict[str, np.ndarray]:
+    """Assert that a symbol, or several alike, gives the same outputs and gradients however it is bound.
+
+    ctx_list: the arguments of simple_bind, a dict for each binding.   scale: how wide random values spread, normal or
+    uniform, where arg_params gives none; auxiliary states start at 0.   rtol, atol: a number, or a dict by dtype.
+    ground_truth: what to compare with (default: the binding with the finest outputs), which is also returned: outputs
+    and gradients by name.   raise_on_err: otherwise differences are printed.
+    """
+    symbols = list(sym) if isinstance(sym, (list, tuple)) else [sym] * len(ctx_list)
+    executors = [s.simple_bind(grad_req=grad_req, **ctx) for s, ctx in zip(symbols, ctx_list)]
+    values = {name: _numpy(value) for name, value in {**(arg_params or {}), **(aux_params or {})}.items()}
+    for name, x in executors[0].arg_dict.items():
+        if name not in values:
+            drawn = np.random.uniform(-scale, scale, x.shape) if use_uniform else np.random.normal(0, scale, x.shape)
+            values[name] = drawn.astype(rand_type)
+    for executor in executors:
+        for name, x in {**executor.arg_dict, **executor.aux_dict}.items():
+            x[:] = values.get(name, 0)
+    finest = max(executors, key=lambda e: np.dtype(e.outputs[0].dtype).itemsize)
+    truth: dict[str, np.ndarray] = {}
+
+    def compare(of) -> None:
+        truth.update({name: _numpy((ground_truth or {}).get(name, x)) for name, x in of(finest).items()})
+        for number, executor in enumerate(executors):
+            for name, x in of(executor).items():
+                dtype = max((x.dtype, truth[name].dtype), key=lambda t: _STEPS.get(np.dtype(t).name, 0))
+                r, a = (t.get(np.dtype(dtype)) if isinstance(t, Mapping) else t for t in (rtol, atol))
+                try:
+                    assert_almost_equal(x, truth[name], r, a, (f"{name}_{number}", name), equal_nan)
+                except AssertionError as e:
+                    if raise_on_err:
+                        raise
+                    print(e)
+
+    trains = any(g is not None for g in finest.grad_arrays)
+    for mode in (False, True)[: 1 + trains]:
+        for executor in executors:
+            executor.forward(is_train=mode)
+        compare(lambda e: e.output_dict)
+    if trains:
+        heads = [out.asnumpy() for out in finest.outputs]
+        for executor in executors:
+            executor.backward([array(h, out.context, out.dtype) for h, out in zip(heads, executor.outputs)])
+        compare(lambda e: {name: g for name, g in e.grad_dict.items() if g is not None})
+    return truth
+
+
+def check_speed(
+    sym: Any,
+    location: Mapping[str, Any] | None = None,
+    ctx: Context | None = None,
+    N: int = 20,
+    grad_req: Any = None,
+    typ: str = "whole",
+    **kwargs: Any,
+) -> float:
+    """Return the seconds that one run of a symbol takes, the mean of N.
+
+    location: values of arguments; without it kwargs hold their shapes.   typ: 'whole' is forward and backward,
+    'forward' inference alone.
+    """
+    if typ not in ("whole", "forward"):
+        raise ArgumentError(f"check_speed: typ is {typ!r}, expected 'whole' or 'forward'")
+    shapes = kwargs if location is None else {name: np.shape(value) for name, value in location.items()}
+    executor = sym.simple_bind(ctx or default_context(), grad_req=grad_req or "write", **shapes)
+    for name, x in executor.arg_dict.items():
+        x[:] = np.random.normal(size=x.shape) if location is None else location.get(name, 0)
+
+    def run() -> None:
+        outputs = executor.forward(is_train=typ == "whole")
+        if typ == "whole":
+            executor.backward(outputs)
+
+    run()
+    waitall()
+    start = time.perf_counter()
+    for _ in range(N):
+        run()
+    waitall()
+    return (time.perf_counter() - start) / N
+
+
+def compare_optimizer(
+    opt1: Any,
+    opt2: Any,
+    shape: Any,
+    dtype: Any,
+    w_stype: str = "default",
+    g_stype: str = "default",
+    rtol: float = 1e-4,
+    atol: float = 1e-5,
+    compare_states: bool = True,
+    ntensors: int = 1,
+) -> None:
+    """Assert that two optimizers make the same weights, and states, of the same random weights and gradients.
+
+    shape: of one weight, or a list of shapes for several, which are updated together.   ntensors: how many weights of
+    one shape.  Raises ArgumentError for sparse storage.
+    """
+    if w_stype != "default" or g_stype != "default":
+        raise ArgumentError(f"compare_optimizer: storage is {w_stype!r} and {g_stype!r}, expected 'default'")
+    shapes = list(shape) if isinstance(shape, list) else [shape] * ntensors
+    weights, gradients = ([np.random.uniform(-1, 1, s) for s in shapes] for _ in range(2))
+    made = []
+    for optimizer in (opt1, opt2):
+        ws, gs = ([array(x, dtype=dtype) for x in xs] for xs in (weights, gradients))
+        states = [optimizer.create_state_multi_precision(i, w) for i, w in enumerate(ws)]
+        if len(ws) == 1:
+            optimizer.update_multi_precision(0, ws[0], gs[0], states[0])
+        else:
+            optimizer.update_multi_precision(list(range(len(ws))), ws, gs, states)
+        made.append((ws, states))
+    if compare_states:
+        compare_ndarray_tuple(made[0][1], made[1][1], rtol, atol)
+    compare_ndarray_tuple(made[0][0], made[1][0], rtol, atol)
+
+
+def compare_ndarray_tuple(t1: Any, t2: Any, rtol: float | None = None, atol: float | None = None) -> None:
+    """Assert that two arrays, or nests of tuples of them, are almost equal; None on either side is equal to all."""
+    if t1 is None or t2 is None:
+        return
+    if isinstance(t1, (list, tuple)):
+        for a, b in zip(t1, t2, strict=True):
+            compare_ndarray_tuple(a, b, rtol, atol)
+    else:
+        assert_almost_equal(t1, t2, rtol, atol)
+
+
+def same_symbol_structure(sym1: Any, sym2: Any) -> bool:
+    """Tell whether two symbols have the same operators, node by node in order, whatever their names."""
+    ops = [
+        [None if e.node.op is None else e.node.op.name for e in s.get_internals().graph.outputs] for s in (sym1, sym2)
+    ]
+    return ops[0] == ops[1]
 
 
 def _assert_gradient(name, request, before, wanted, came, rtol, atol, equal_nan) -> None:
