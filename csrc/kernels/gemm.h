@@ -32,7 +32,6 @@ enum { K_BLOCK = 256, M_TASK = 8 * TILE_ROWS, N_TASK = 256, M_BLOCK = 16 * M_TAS
 
 constexpr i64 NO_INNER = i64(1) << 62; // one level of steps only
 
-inline i64 least(i64 a, i64 b) { return a < b ? a : b; }
 inline i64 most(i64 a, i64 b) { return a > b ? a : b; }
 inline i64 ceil_div(i64 a, i64 b) { return (a + b - 1) / b; }
 

@@ -25,7 +25,7 @@ template <class R, class T> Lane<T> join_block(const T *x, i64 n) {
     }
 }
 
-constexpr i64 block_elements = 1024, n_columns = 256, column_rows = 16;
+constexpr i64 block_elements = 1024, n_columns = 256, column_rows = 16, column_tasks = 16;
 
 // The innermost dimension is reduced: each output joins runs of contiguous elements.
 template <class R, class T> int reduce_runs(const cymx_args *args, const Layout &l, const T *x, T *y) {
@@ -87,21 +87,56 @@ template <class R, bool FULL, class T> void join_rows(const T *x, const Dims &ro
     }
 }
 
-// Joins rows [begin, end) of n <= n_columns columns into total.  Narrow rows that follow each other are joined several at a time.
+// Sums and products of frequent types join rows by eights, of wider strips; g++ makes no vectors of a chain of choices, as maxima are.
+template <class R, class T> constexpr bool by_eights = frequent<T> && R::has_empty;
+template <class R, class T> constexpr i64 strip_columns = by_eights<R, T> ? 1024 : n_columns;
+
+// Joins elements at .. at + n of eight rows to total.
+template <class R, class T> inline __attribute__((always_inline)) void join_eight(const T *const *from, i64 at, i64 n, Total<T> *total) {
+    const T *a = from[0], *b = from[1], *c = from[2], *d = from[3], *e = from[4], *f = from[5], *g = from[6], *h = from[7];
+    const auto join = [](Lane<T> v, T w) { return R::join(v, to_lane(w)); };
+#pragma GCC ivdep
+    for (i64 k = at; k < at + n; ++k) {
+        const Lane<T> four = join(join(join(to_lane(a[k]), b[k]), c[k]), d[k]);
+        total[k] = R::join(total[k], (Total<T>)join(join(join(join(four, e[k]), f[k]), g[k]), h[k]));
+    }
+}
+
+// Joins rows [begin, end) of n columns to total.  Eight at a time are read side by side, in short steps, so that memory serves as many places.
+template <class R, class T> void join_eights(const T *x, const Dims &rows, i64 begin, i64 end, i64 n, Total<T> *total) {
+    constexpr i64 step = 16;
+    for (; begin + 8 <= end; begin += 8) {
+        const T *from[8];
+        for (i64 j = 0; j < 8; ++j) {
+            from[j] = x + rows.offset(begin + j);
+        }
+        i64 at = 0;
+        for (; at + step <= n; at += step) {
+            join_eight<R>(from, at, step, total);
+        }
+        join_eight<R>(from, at, n - at, total);
+    }
+    for (; begin < end; ++begin) {
+        const T *row = x + rows.offset(begin);
+        for (i64 k = 0; k < n; ++k) {
+            total[k] = R::join(total[k], (Total<T>)to_lane(row[k]));
+        }
+    }
+}
+
+// Joins rows [begin, end) of n <= strip_columns columns into total.  Narrow rows that follow each other are joined several at a time.
 template <class R, class T> void reduce_rows(const T *x, const Dims &rows, i64 begin, i64 end, i64 n, Total<T> *total) {
-    using L = Lane<T>;
     using W = Total<T>;
-    L part[n_columns];
     for (i64 k = 0; k < n; ++k) {
         total[k] = R::template start<W>();
     }
-    if (const i64 together = n_columns / n; together > 1 && rows.n == 1 && rows.stride[0] == n && end - begin >= 2 * together) {
+    if (const i64 together = strip_columns<R, T> / n; together > 1 && rows.n == 1 && rows.stride[0] == n && end - begin >= 2 * together) {
         const i64 wide = together * n, n_wide = (end - begin) / together;
         Dims wide_rows;
         wide_rows.n = 1;
         wide_rows.size[0] = n_wide;
         wide_rows.stride[0] = wide;
-        W wide_total[n_columns];
+        W wide_total[strip_columns<R, T>];
         reduce_rows<R>(x + begin * n, wide_rows, 0, n_wide, wide, wide_total);
         for (i64 k = 0; k < wide; k += n) {
             for (i64 c = 0; c < n; ++c) {
@@ -110,44 +145,57 @@ template <class R, class T> void reduce_rows(const T *x, const Dims &rows, i64 b
         }
         begin += n_wide * together;
     }
-    for (i64 r = begin; r < end;) {
-        i64 stop = r + column_rows < end ? r + column_rows : end;
-        (frequent<T> && n == n_columns ? join_rows<R, frequent<T>, T> : join_rows<R, false, T>)(x, rows, r, stop, n, part);
-        for (i64 k = 0; k < n; ++k) {
-            total[k] = R::join(total[k], (W)part[k]);
+    if constexpr (by_eights<R, T>) {
+        join_eights<R>(x, rows, begin, end, n, total);
+    } else {
+        Lane<T> part[n_columns];
+        for (; begin < end; begin += column_rows) {
+            const i64 stop = least(begin + column_rows, end);
+            (frequent<T> && n == n_columns ? join_rows<R, frequent<T>, T> : join_rows<R, false, T>)(x, rows, begin, stop, n, part);
+            for (i64 k = 0; k < n; ++k) {
+                total[k] = R::join(total[k], (W)part[k]);
+            }
         }
-        r = stop;
     }
 }
 
 // The innermost dimension is kept: rows are joined, column by column.
 template <class R, class T> int reduce_columns(const cymx_args *args, const Layout &l, const T *x, T *y) {
     using W = Total<T>;
-    const i64 n_rows = l.reduced.count(), n_outer = l.kept.count(), strips = (l.inner + n_columns - 1) / n_columns;
-    const i64 tasks = n_outer * strips, pieces = piece_count(tasks, n_rows * (l.inner < n_columns ? l.inner : n_columns));
-    W *partial = pieces > 1 ? (W *)malloc(sizeof(W) * tasks * pieces * n_columns) : nullptr;
+    constexpr i64 most_columns = strip_columns<R, T>;
+    const i64 n_rows = l.reduced.count(), n_outer = l.kept.count(), strips = (l.inner + most_columns - 1) / most_columns;
+    const i64 width = ((l.inner + strips - 1) / strips + 63) & ~63ll; // of each strip but the last
+    const i64 tasks = n_outer * strips, most = (column_tasks + tasks - 1) / tasks;
+    const i64 wanted = piece_count(tasks, n_rows * width), pieces = least(wanted, most);
+    W *partial = pieces > 1 ? (W *)malloc(sizeof(W) * tasks * pieces * most_columns) : nullptr;
     if (pieces > 1 && !partial) {
         return fail(args, CYMX_OUT_OF_MEMORY, "no memory for %lld partial rows", tasks * pieces);
     }
+    const auto store = [&](i64 task, const W *total) {
+        const i64 start = task % strips * width, n = least(l.inner - start, width);
+        for (i64 k = 0; k < n; ++k) {
+            y[task / strips * l.inner + start + k] = Stored<T>::of(total[k]);
+        }
+    };
     for_tasks(tasks * pieces, n_outer * n_rows * l.inner > parallel_elements, [&](i64 t) {
-        i64 task = t / pieces, piece = t % pieces, outer = task / strips, start = task % strips * n_columns;
-        i64 left = l.inner - start, n = left < n_columns ? left : n_columns;
-        W own[n_columns], *total = partial ? partial + t * n_columns : own;
+        i64 task = t / pieces, piece = t % pieces, outer = task / strips, start = task % strips * width, n = least(l.inner - start, width);
+        alignas(64) W total[most_columns];
         reduce_rows<R>(x + l.kept.offset(outer) + start, l.reduced, n_rows * piece / pieces, n_rows * (piece + 1) / pieces, n, total);
-        if (!partial) {
-            T *to = y + outer * l.inner + start;
-            for (i64 k = 0; k < n; ++k) {
-                to[k] = Stored<T>::of(total[k]);
-            }
+        if (partial) {
+            __builtin_memcpy(partial + t * most_columns, total, sizeof(W) * n);
+        } else {
+            store(task, total);
         }
     });
-    for (i64 i = 0; partial && i < n_outer * l.inner; ++i) {
-        const W *from = partial + (i / l.inner * strips + i % l.inner / n_columns) * pieces * n_columns + i % l.inner % n_columns;
-        Pairwise<R, W> joined;
-        for (i64 piece = 0; piece < pieces; ++piece) {
-            joined.add(from[piece * n_columns]);
+    for (i64 task = 0; partial && task < tasks; ++task) {
+        const i64 n = least(l.inner - task % strips * width, width);
+        W *total = partial + task * pieces * most_columns;
+        for (i64 piece = 1; piece < pieces; ++piece) {
+            for (i64 k = 0; k < n; ++k) {
+                total[k] = R::join(total[k], total[piece * most_columns + k]);
+            }
         }
-        y[i] = Stored<T>::of(joined.get());
+        store(task, total);
     }
     free(partial);
     return CYMX_OK;

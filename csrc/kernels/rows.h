@@ -2,14 +2,10 @@
 //
 // Read by: norm.cpp, softmax.cpp.
 #pragma once
-#include "cymx/wide.h"
 #include "stream.h"
+#include "types.h"
 
 namespace {
-
-using namespace cymx;
-
-inline i64 least(i64 a, i64 b) { return a < b ? a : b; }
 
 // How many elements further on memory is fetched while a row of n is read, several times: about a row.
 template <class T> i64 fetch_distance(i64 n) {

@@ -8,6 +8,8 @@ namespace {
 
 using namespace cymx;
 
+inline i64 least(i64 a, i64 b) { return a < b ? a : b; }
+
 inline i64 element_size(i32 dtype) {
     switch (dtype) {
     case CYMX_FLOAT64:
