@@ -84,6 +84,8 @@ class _Turn:
     def __init__(self, node: Node, filters: bool):
         images, gives_image = _CONVOLUTIONS[node.op]
         self.inputs, self.output = (0, 1) if filters else images, gives_image or filters
+        if node.op is _FORWARD and node.params.has_residual:
+            self.inputs = (*self.inputs, len(node.inputs) - 1)
         self.changes: dict[str, Any] = {"channels_last": True, "filters_last": filters}
         if self.output and node.op is not _FORWARD:
             self.changes["size"] = _turned(node.params.size)

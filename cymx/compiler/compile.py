@@ -166,10 +166,10 @@ def _make(
         typed = simplify(typed)
     if options.join and (joined := join(typed)) is not typed:
         typed = simplify(joined)
-    typed = channels_last(layout(typed), backend, options.channels_last)
-    keeps = own_arena and not train
     if options.fold and not train:
         typed = fold(typed)
+    typed = channels_last(layout(typed), backend, options.channels_last)
+    keeps = own_arena and not train
     if backend.reorders:
         typed = prepare(typed, keeps, options.convolution)
     if options.epilogue:

@@ -2,7 +2,7 @@
 
 A factor and an offset for each channel (a batch normalization, a bias) go into weight and bias; the sum with another
 image of the same shape and the maximum with 0 go into the convolution's own settings.  What the convolution makes must
-be read by the next node alone.
+be read by the next node alone.  Images are (N, C, *spatial) still.
 """
 
 from collections.abc import Iterator, Sequence
@@ -106,9 +106,9 @@ def _joins(chain: _Chain, node: Node) -> bool:
 
 def _is_channel_vector(conv: Node, e: Entry) -> bool:
     """Whether an entry has one number for each channel, or for all, made from variables by little arithmetic."""
-    shape, axis = conv.types[0].shape, _channel_axis(conv)
+    shape = conv.types[0].shape
     full = (1,) * (len(shape) - len(e.shape)) + e.shape
-    if len(full) > len(shape) or any(n != 1 for i, n in enumerate(full) if i != axis):
+    if len(full) > len(shape) or any(n != 1 for i, n in enumerate(full) if i != 1):
         return False
     seen: set[Node] = set()
     waiting = [e.node]
@@ -117,7 +117,7 @@ def _is_channel_vector(conv: Node, e: Entry) -> bool:
         if node in seen or node.op is _CONSTANT:
             continue
         seen.add(node)
-        if n_elements(node.types[0].shape) > shape[axis]:
+        if n_elements(node.types[0].shape) > shape[1]:
             return False
         if node.op is not None and (not issubclass(node.op, (Map, View)) or node.backward):
             return False
@@ -125,15 +125,11 @@ def _is_channel_vector(conv: Node, e: Entry) -> bool:
     return True
 
 
-def _channel_axis(conv: Node) -> int:
-    return len(conv.types[0].shape) - 1 if conv.params.channels_last else 1
-
-
 def _folded(chain: _Chain, new: dict[Entry, Entry]) -> Entry:
     """Build the convolution of a chain."""
     conv = chain.conv
     p, out = conv.params, conv.types[0]
-    n_filters = out.shape[_channel_axis(conv)]
+    n_filters = out.shape[1]
     inputs = [Value(*new[e]) for e in conv.inputs]
     x, weight = inputs[:2]
     bias: Value | None = None if p.no_bias else inputs[2]
