@@ -62,7 +62,7 @@ class Room {
         if (bytes > bytes_) {
             bytes_ = 0;
             memory_.reset(); // first, or both would be held at once
-            memory_.reset(std::aligned_alloc(128, bytes));
+            memory_.reset(std::aligned_alloc(128, round_up(bytes)));
             bytes_ = memory_ ? bytes : 0;
         }
         return static_cast<char *>(memory_.get());

@@ -197,11 +197,11 @@ def _vector(p: Program, run: int, most: int) -> int:
 
 
 def _unroll(p: Program, vector: int, inputs: Sequence[_Input]) -> int:
-    """Return how many packs a thread has in flight: 32 bytes or 16 elements, unless their arithmetic is long."""
+    """Return how many packs a thread has in flight: up to 64 bytes and 16 elements, unless their arithmetic is long."""
     in_bytes = vector * sum(ITEM_BYTES[i.dtype] for i in inputs if i.way != "value")
     # Functors of floats alone are the long ones.
     work = sum(1 if _ops.describe_functor(number)[2] >> _INT32 & 1 else 8 for _, number, _, _ in p.code)
-    return next((u for u in (4, 2) if u * in_bytes <= 32 and u * vector <= 16 and u * vector * work <= 128), 1)
+    return next((u for u in (4, 2) if u * in_bytes <= 64 and u * vector <= 16 and u * vector * work <= 128), 1)
 
 
 def _constant(dtype: str, bits: int) -> tuple[str, str]:
@@ -371,12 +371,12 @@ def map_reduce_work(p: Program, device: Device) -> Work:
     inputs = _inputs(p, vector)
     unroll = _unroll(p, vector, inputs)
     group = _group(p, inputs, vector, unroll, space)
-    wanted = 8 * device.n_sm  # blocks that fill the device
+    wanted = 32 * device.n_sm  # fills the device several times over: then no last round of blocks is long
     if space.inner_reduced:
         packs = n_reduced // vector
-        alone = packs >= 1024 or (packs >= 256 and n_cells < wanted)
+        alone = packs >= 1024 or (packs >= 256 and n_cells < 8 * device.n_sm)
         threads = THREADS if alone else min(32, _power(ceil_div(packs, 2)))
-        blocks, share = min(ceil_div(n_cells * threads, THREADS), 16 * wanted), threads * unroll * 2
+        blocks, share = min(ceil_div(n_cells * threads, THREADS), 4 * wanted), threads * unroll * 2
         pieces = ceil_div(wanted, blocks) if threads == THREADS else 1
         pieces = max(1, min(pieces, packs // share))
         loop, sizes = "reduce_runs", {"n_cells": n_cells, "n_reduced": n_reduced}

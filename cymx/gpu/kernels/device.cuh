@@ -13,10 +13,13 @@
 
 // The largest block of a kernel.  ptxas may spill a register or two so that more blocks fit; a kernel that spills is compiled again (gpu/compiler.py)
 // with one block as all that must fit.
+// CYMX_SHARES: blocks of so many threads, of which 1,024 must fit a multiprocessor together, so that some load while others compute.
 #ifdef CYMX_ONE_BLOCK
 #define CYMX_BOUNDS(...) __launch_bounds__((__VA_ARGS__), 1)
+#define CYMX_SHARES(...) __launch_bounds__((__VA_ARGS__), 1)
 #else
 #define CYMX_BOUNDS(...) __launch_bounds__((__VA_ARGS__))
+#define CYMX_SHARES(...) __launch_bounds__((__VA_ARGS__), 1024 / (__VA_ARGS__))
 #endif
 
 namespace cymx {

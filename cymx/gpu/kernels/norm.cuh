@@ -33,44 +33,89 @@ __device__ __forceinline__ void finish(const Moments<A> &found, const T *gamma, 
     store_vector(y, at, n, whole, v);
 }
 
+// A row in registers, in runs of 16 bytes.
+template <class T, int CHUNKS, int WARPS, class A>
+__device__ __forceinline__ void norm_held(const T *x, const T *gamma, const T *beta, T *y, double eps, i64 n, Moments<A> &found) {
+    constexpr int V = Vector<T>::size, apart = WARPS * 32 * V;
+    const int at = threadIdx.x * V, n_runs = count_runs<apart>(at, (int)n);
+    A v[CHUNKS][V];
+    A sum = 0, squares = 0;
+    load_runs<apart>(x + at, n_runs, A(0), v);
+    CYMX_UNROLL
+    for (int c = 0; c < CHUNKS; ++c) {
+        CYMX_UNROLL
+        for (int e = 0; e < V; ++e) {
+            sum += v[c][e];
+        }
+    }
+    found.find_mean(join_row<WARPS>(sum, plus()), n);
+    CYMX_UNROLL
+    for (int c = 0; c < CHUNKS; ++c) {
+        CYMX_UNROLL
+        for (int e = 0; e < V; ++e) {
+            squares += c < n_runs ? found.square(v[c][e]) : A(0);
+        }
+    }
+    found.find_std(join_row<WARPS>(squares, plus()), n, eps);
+    CYMX_UNROLL
+    for (int c = 0; c < CHUNKS; ++c) {
+        if (c < n_runs) {
+            const int i = at + c * apart;
+            const Pack<T, V> g = *reinterpret_cast<const Pack<T, V> *>(gamma + i), b = *reinterpret_cast<const Pack<T, V> *>(beta + i);
+            CYMX_UNROLL
+            for (int e = 0; e < V; ++e) {
+                v[c][e] = found.scaled(v[c][e], widen(g.v[e]), widen(b.v[e]));
+            }
+            store_run(y + i, v[c]);
+        }
+    }
+}
+
+// A row of any length at any address, read three times in the same order.
+template <class T, int WARPS, class A>
+__device__ __forceinline__ void norm_read(const T *x, const T *gamma, const T *beta, T *y, double eps, i64 n, bool whole, bool whole_scale,
+                                          Moments<A> &found) {
+    constexpr int V = Vector<T>::size;
+    const i64 first = (i64)threadIdx.x * V, step = WARPS * 32 * V;
+    A v[V];
+    A sum = 0, squares = 0;
+    for (i64 at = first; at < n; at += step) {
+        load_vector(x, at, n, whole, A(0), v);
+        CYMX_UNROLL
+        for (int e = 0; e < V; ++e) {
+            sum += v[e];
+        }
+    }
+    found.find_mean(join_row<WARPS>(sum, plus()), n);
+    for (i64 at = first; at < n; at += step) {
+        load_vector(x, at, n, whole, found.mean, v);
+        CYMX_UNROLL
+        for (int e = 0; e < V; ++e) {
+            squares += at + e < n ? found.square(v[e]) : A(0);
+        }
+    }
+    found.find_std(join_row<WARPS>(squares, plus()), n, eps);
+    for (i64 at = first; at < n; at += step) {
+        load_vector(x, at, n, whole, A(0), v);
+        finish(found, gamma, beta, y, at, n, whole, whole_scale, v);
+    }
+}
+
 // Rows of n <= blockDim.x * CHUNKS * Vector<T>::size elements; x is the thread in its row, y the row in the block.  WARPS: of one row.
 template <class T, int CHUNKS, int WARPS>
 __global__ void CYMX_BOUNDS(WARPS == 1 ? 128 : WARPS * 32)
     norm_rows(const T *x, const T *gamma, const T *beta, T *y, T *means, T *stds, double eps, i64 n_rows, i64 n) {
-    using A = wide_t<T>;
-    constexpr int V = Vector<T>::size;
-    const bool whole = is_aligned(x, n) && is_aligned(y, n), whole_scale = is_aligned(gamma, 0) && is_aligned(beta, 0);
+    const bool whole = is_aligned(x, n) && is_aligned(y, n) && is_aligned(gamma, 0) && is_aligned(beta, 0);
     const i64 step = (i64)gridDim.x * blockDim.y;
-    // All rows of a block take part in each turn, so that its barriers meet.
-    for (i64 first = (i64)blockIdx.x * blockDim.y; first < n_rows; first += step) {
-        const i64 row = first + threadIdx.y;
-        const i64 length = row < n_rows ? n : 0;
-        A v[CHUNKS][V];
-        A sum = 0, squares = 0;
-        CYMX_UNROLL
-        for (int c = 0; c < CHUNKS; ++c) {
-            load_vector(x + row * n, ((i64)c * WARPS * 32 + threadIdx.x) * V, length, whole, A(0), v[c]);
-            CYMX_UNROLL
-            for (int e = 0; e < V; ++e) {
-                sum += v[c][e];
-            }
+    // A block of several rows has a warp for each, which needs no other.
+    for (i64 row = (i64)blockIdx.x * blockDim.y + threadIdx.y; row < n_rows; row += step) {
+        Moments<wide_t<T>> found;
+        if (whole) {
+            norm_held<T, CHUNKS, WARPS>(x + row * n, gamma, beta, y + row * n, eps, n, found);
+        } else {
+            norm_read<T, WARPS>(x + row * n, gamma, beta, y + row * n, eps, n, false, false, found);
         }
-        Moments<A> found;
-        found.find_mean(join_row<WARPS>(sum, plus()), n);
-        CYMX_UNROLL
-        for (int c = 0; c < CHUNKS; ++c) {
-            const i64 at = ((i64)c * WARPS * 32 + threadIdx.x) * V;
-            CYMX_UNROLL
-            for (int e = 0; e < V; ++e) {
-                squares += at + e < length ? found.square(v[c][e]) : A(0);
-            }
-        }
-        found.find_std(join_row<WARPS>(squares, plus()), n, eps);
-        CYMX_UNROLL
-        for (int c = 0; c < CHUNKS; ++c) {
-            finish(found, gamma, beta, y + row * n, ((i64)c * WARPS * 32 + threadIdx.x) * V, length, whole, whole_scale, v[c]);
-        }
-        if (length && threadIdx.x == 0) {
+        if (threadIdx.x == 0) {
             found.store(means, stds, row);
         }
     }
@@ -80,35 +125,10 @@ __global__ void CYMX_BOUNDS(WARPS == 1 ? 128 : WARPS * 32)
 template <class T, int WARPS>
 __global__ void CYMX_BOUNDS(WARPS * 32)
     norm_long_rows(const T *x, const T *gamma, const T *beta, T *y, T *means, T *stds, double eps, i64 n_rows, i64 n) {
-    using A = wide_t<T>;
-    constexpr int V = Vector<T>::size;
     const bool whole = is_aligned(x, n) && is_aligned(y, n), whole_scale = is_aligned(gamma, 0) && is_aligned(beta, 0);
     for (i64 row = blockIdx.x; row < n_rows; row += gridDim.x) {
-        const T *from = x + row * n;
-        const i64 first = (i64)threadIdx.x * V, step = WARPS * 32 * V;
-        A v[V];
-        A sum = 0, squares = 0;
-        for (i64 at = first; at < n; at += step) {
-            load_vector(from, at, n, whole, A(0), v);
-            CYMX_UNROLL
-            for (int e = 0; e < V; ++e) {
-                sum += v[e];
-            }
-        }
-        Moments<A> found;
-        found.find_mean(join_row<WARPS>(sum, plus()), n);
-        for (i64 at = first; at < n; at += step) {
-            load_vector(from, at, n, whole, found.mean, v);
-            CYMX_UNROLL
-            for (int e = 0; e < V; ++e) {
-                squares += at + e < n ? found.square(v[e]) : A(0);
-            }
-        }
-        found.find_std(join_row<WARPS>(squares, plus()), n, eps);
-        for (i64 at = first; at < n; at += step) {
-            load_vector(from, at, n, whole, A(0), v);
-            finish(found, gamma, beta, y + row * n, at, n, whole, whole_scale, v);
-        }
+        Moments<wide_t<T>> found;
+        norm_read<T, WARPS>(x + row * n, gamma, beta, y + row * n, eps, n, whole, whole_scale, found);
         if (threadIdx.x == 0) {
             found.store(means, stds, row);
         }

@@ -30,49 +30,92 @@ template <class T, bool LOG, class A> __device__ __forceinline__ T softmax_of(A 
     return convert<T>(LOG ? v - top - last : m::exp(v - top) * last);
 }
 
-// Rows of n <= blockDim.x * CHUNKS * Vector<T>::size elements; x is the thread in its row, y the row in the block.  WARPS: of one row.
-template <class T, bool LOG, int CHUNKS, int WARPS>
-__global__ void CYMX_BOUNDS(WARPS == 1 ? 128 : WARPS * 32) softmax_rows(const T *x, T *y, i64 n_rows, i64 n) {
+// A row in registers, in runs of 16 bytes.
+template <class T, bool LOG, int CHUNKS, int WARPS> __device__ __forceinline__ void softmax_held(const T *x, T *y, i64 n) {
+    using A = wide_t<T>;
+    constexpr int V = Vector<T>::size, apart = WARPS * 32 * V;
+    const int at = threadIdx.x * V, n_runs = count_runs<apart>(at, (int)n);
+    A v[CHUNKS][V];
+    load_runs<apart>(x + at, n_runs, limits<A>::lowest(), v);
+    A top = limits<A>::lowest(), sum = 0;
+    CYMX_UNROLL
+    for (int c = 0; c < CHUNKS; ++c) {
+        CYMX_UNROLL
+        for (int e = 0; e < V; ++e) {
+            top = v[c][e] > top ? v[c][e] : top;
+        }
+    }
+    top = join_row<WARPS>(top, greater());
+    CYMX_UNROLL
+    for (int c = 0; c < CHUNKS; ++c) {
+        CYMX_UNROLL
+        for (int e = 0; e < V; ++e) {
+            const A shifted = v[c][e] - top, power = m::exp(shifted);
+            v[c][e] = LOG ? shifted : power;
+            sum += c < n_runs ? power : A(0);
+        }
+    }
+    sum = join_row<WARPS>(sum, plus());
+    const A last = LOG ? m::log(sum) : A(1) / sum;
+    CYMX_UNROLL
+    for (int c = 0; c < CHUNKS; ++c) {
+        CYMX_UNROLL
+        for (int e = 0; e < V; ++e) {
+            v[c][e] = LOG ? v[c][e] - last : v[c][e] * last;
+        }
+        if (c < n_runs) {
+            store_run(y + at + c * apart, v[c]);
+        }
+    }
+}
+
+// A row at any address, read three times in the same order.
+template <class T, bool LOG, int WARPS> __device__ __forceinline__ void softmax_read(const T *x, T *y, i64 n) {
     using A = wide_t<T>;
     constexpr int V = Vector<T>::size;
+    const i64 first = (i64)threadIdx.x * V, step = WARPS * 32 * V;
+    A v[V], top = limits<A>::lowest(), sum = 0;
+    CYMX_UNROLL_BY(1)
+    for (i64 at = first; at < n; at += step) {
+        load_vector(x, at, n, false, limits<A>::lowest(), v);
+        CYMX_UNROLL
+        for (int e = 0; e < V; ++e) {
+            top = v[e] > top ? v[e] : top;
+        }
+    }
+    top = join_row<WARPS>(top, greater());
+    CYMX_UNROLL_BY(1)
+    for (i64 at = first; at < n; at += step) {
+        load_vector(x, at, n, false, limits<A>::lowest(), v);
+        CYMX_UNROLL
+        for (int e = 0; e < V; ++e) {
+            sum += at + e < n ? m::exp(v[e] - top) : A(0);
+        }
+    }
+    sum = join_row<WARPS>(sum, plus());
+    const A last = LOG ? m::log(sum) : A(1) / sum;
+    CYMX_UNROLL_BY(1)
+    for (i64 at = first; at < n; at += step) {
+        load_vector(x, at, n, false, limits<A>::lowest(), v);
+        CYMX_UNROLL
+        for (int e = 0; e < V; ++e) {
+            v[e] = LOG ? v[e] - top - last : m::exp(v[e] - top) * last;
+        }
+        store_vector(y, at, n, false, v);
+    }
+}
+
+// Rows of n <= blockDim.x * CHUNKS * Vector<T>::size elements; x is the thread in its row, y the row in the block.  WARPS: of one row.
+template <class T, bool LOG, int CHUNKS, int WARPS>
+__global__ void CYMX_SHARES(WARPS == 1 ? 128 : WARPS * 32) softmax_rows(const T *x, T *y, i64 n_rows, i64 n) {
     const bool whole = is_aligned(x, n) && is_aligned(y, n);
     const i64 step = (i64)gridDim.x * blockDim.y;
-    // All rows of a block take part in each turn, so that its barriers meet.
-    for (i64 first = (i64)blockIdx.x * blockDim.y; first < n_rows; first += step) {
-        const i64 row = first + threadIdx.y;
-        const i64 length = row < n_rows ? n : 0;
-        const T *from = x + row * n;
-        A v[CHUNKS][V];
-        A top = limits<A>::lowest();
-        CYMX_UNROLL
-        for (int c = 0; c < CHUNKS; ++c) {
-            load_vector(from, ((i64)c * WARPS * 32 + threadIdx.x) * V, length, whole, limits<A>::lowest(), v[c]);
-            CYMX_UNROLL
-            for (int e = 0; e < V; ++e) {
-                top = v[c][e] > top ? v[c][e] : top;
-            }
-        }
-        top = join_row<WARPS>(top, greater());
-        A sum = 0;
-        CYMX_UNROLL
-        for (int c = 0; c < CHUNKS; ++c) {
-            const i64 at = ((i64)c * WARPS * 32 + threadIdx.x) * V;
-            CYMX_UNROLL
-            for (int e = 0; e < V; ++e) {
-                const A shifted = v[c][e] - top, power = m::exp(shifted);
-                v[c][e] = LOG ? shifted : power;
-                sum += at + e < length ? power : A(0);
-            }
-        }
-        sum = join_row<WARPS>(sum, plus());
-        const A last = LOG ? m::log(sum) : A(1) / sum;
-        CYMX_UNROLL
-        for (int c = 0; c < CHUNKS; ++c) {
-            CYMX_UNROLL
-            for (int e = 0; e < V; ++e) {
-                v[c][e] = LOG ? v[c][e] - last : v[c][e] * last;
-            }
-            store_vector(y + row * n, ((i64)c * WARPS * 32 + threadIdx.x) * V, length, whole, v[c]);
+    // A block of several rows has a warp for each, which needs no other.
+    for (i64 row = (i64)blockIdx.x * blockDim.y + threadIdx.y; row < n_rows; row += step) {
+        if (whole) {
+            softmax_held<T, LOG, CHUNKS, WARPS>(x + row * n, y + row * n, n);
+        } else {
+            softmax_read<T, LOG, WARPS>(x + row * n, y + row * n, n);
         }
     }
 }

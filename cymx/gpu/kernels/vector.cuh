@@ -40,14 +40,40 @@ template <class T, class A, int V> __device__ __forceinline__ void load_vector(c
     }
 }
 
-template <class T, class A, int V> __device__ __forceinline__ void store_vector(T *row, i64 at, i64 n, bool whole, const A (&from)[V]) {
-    if (whole && at + V <= n) {
-        Pack<T, V> run;
+// The runs of a row that a thread holds, the first at element `at`, the next ones `apart` elements on; of rows that are whole.
+template <int apart> __device__ __forceinline__ int count_runs(int at, int n) { return at < n ? (n - at + apart - 1) / apart : 0; }
+
+// Loads them all before the first use; `fill` beyond the row's end.
+template <int apart, class T, class A, int V, int CHUNKS>
+__device__ __forceinline__ void load_runs(const T *from, int n_runs, A fill, A (&to)[CHUNKS][V]) {
+    Pack<T, V> runs[CHUNKS] = {};
+    CYMX_UNROLL
+    for (int c = 0; c < CHUNKS; ++c) {
+        if (c < n_runs) {
+            runs[c] = *reinterpret_cast<const Pack<T, V> *>(from + c * apart);
+        }
+    }
+    CYMX_UNROLL
+    for (int c = 0; c < CHUNKS; ++c) {
         CYMX_UNROLL
         for (int e = 0; e < V; ++e) {
-            run.v[e] = convert<T>(from[e]);
+            to[c][e] = c < n_runs ? widen(runs[c].v[e]) : fill;
         }
-        *reinterpret_cast<Pack<T, V> *>(row + at) = run;
+    }
+}
+
+template <class T, class A, int V> __device__ __forceinline__ void store_run(T *to, const A (&from)[V]) {
+    Pack<T, V> run;
+    CYMX_UNROLL
+    for (int e = 0; e < V; ++e) {
+        run.v[e] = convert<T>(from[e]);
+    }
+    *reinterpret_cast<Pack<T, V> *>(to) = run;
+}
+
+template <class T, class A, int V> __device__ __forceinline__ void store_vector(T *row, i64 at, i64 n, bool whole, const A (&from)[V]) {
+    if (whole && at + V <= n) {
+        store_run(row + at, from);
         return;
     }
     CYMX_UNROLL

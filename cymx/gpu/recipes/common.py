@@ -63,12 +63,20 @@ def spread(k: Kernel, n_threads: int, device: Device, *args: Any, block: int = 2
 
 
 def along_axis(
-    row: str, name: str, words: Sequence[Any], x: Tensor, axis: int, args: Sequence[Any], device: Device
+    row: str,
+    name: str,
+    words: Sequence[Any],
+    x: Tensor,
+    axis: int,
+    args: Sequence[Any],
+    device: Device,
+    held: Sequence[tuple[int, int, int]] = HELD,
 ) -> tuple[Launch, ...]:
     """Return the launch of a kernel that works along one axis of x, each row by itself; nothing where x is empty.
 
     It is {name}_rows in registers, {name}_long_rows, or {name}_columns where the axis is not the last, all of them in
     {name}.cuh.   words: first template arguments.   args: first arguments; the lengths before, of and after follow.
+    held: rows in registers, as HELD says.
     """
     refuse(not 0 <= axis < len(x.shape), f"{row}: axis is {axis}, expected 0 to {len(x.shape) - 1}")
     before, n, after = count(x.shape[:axis]), x.shape[axis], count(x.shape[axis + 1 :])
@@ -84,7 +92,7 @@ def along_axis(
         rows = next((r for r in COLUMN_ROWS if n <= 16 * r), COLUMN_ROWS[-1])
         return (launch("columns", (rows,), before * ceil_div(after, 32), 64, (32, rows, 1)),)
     vector = 16 // ITEM_BYTES[x.dtype]
-    for warps, *most in HELD:
+    for warps, *most in held:
         if n <= warps * 32 * most[x.dtype == "float64"]:
             chunks = 1
             while chunks * warps * 32 * vector < n:
