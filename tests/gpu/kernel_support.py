@@ -73,6 +73,7 @@ def run_row(
     ins = [recipe.Tensor(x.shape, dtype_name(x.dtype)) for x in arrays]
     types = [recipe.Tensor(tuple(shape), dtype_name(dtype)) for shape, dtype in outs]
     work = recipe.find(row)(row, ins, types, params, device)
+    orders = emulator.ORDERS[:2] if ON_DEVICE else emulator.ORDERS  # a GPU has its own: only that it repeats itself
     results = [
         run_work(
             work,
@@ -85,10 +86,10 @@ def run_row(
             order=order,
             misaligned=misaligned,
         )
-        for order in emulator.ORDERS
+        for order in orders
     ]
     if same_bits:
-        for order, result in zip(emulator.ORDERS[1:], results[1:]):
+        for order, result in zip(orders[1:], results[1:]):
             for i, (first, other) in enumerate(zip(results[0], result)):
                 assert first.tobytes() == other.tobytes(), f"{row}: output {i} differs in {order} thread order"
     return results[0]

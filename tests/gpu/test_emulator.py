@@ -16,6 +16,9 @@ from cymx.base import MXNetError
 from cymx.gpu import compiler
 from cymx.gpu.recipe import Fill, In, Kernel, Launch, Out, Tensor, Work, f32
 
+# What the emulator refuses would hang a GPU, or write where it must not.
+pytestmark = pytest.mark.usefixtures("driver")
+
 SOURCE = """
 #include "device.cuh"
 namespace cymx {
