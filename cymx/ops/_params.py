@@ -184,9 +184,8 @@ def _bool(value: Any) -> bool:
 
 
 def _str(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
+    # Among choices of dtypes a type stands for its name.
+    return value if isinstance(value, str) else dtype_name(value)
 
 
 def _shape(value: Any) -> tuple[int, ...]:
