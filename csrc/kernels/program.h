@@ -90,7 +90,7 @@ int read_inputs(const cymx_args *args, i64 ndim, const i64 *shape, const i64 *st
             merge_dims(ndim, shape, strides + i * ndim, &in.gather);
             i64 row = in.gather.shape[1];
             if (in.gather.ndim == 2 && in.gather.stride[0] == 0 && (p->period == row || p->period == 1) && (!only_period || only_period == row) &&
-                p->n_regs * 8 * row <= slot_bytes / 2) {
+                row <= block_elements && p->n_regs * 8 * row <= slot_bytes / 2) {
                 in.kind = REPEATED;
                 p->period = row;
             }

@@ -291,6 +291,15 @@ def test_layouts(portable, shape, dtype):
         np.testing.assert_array_equal(got, np.maximum(view, whole).astype(dtype))
 
 
+@pytest.mark.parametrize("n", [1023, 1024, 1025, 2048, 3000, 4096, 4097])
+def test_rows_that_repeat_and_are_longer_than_blocks(portable, n):
+    row = np.arange(n, dtype=np.float32)
+    view = np.broadcast_to(row, (3, n))
+    np.testing.assert_array_equal(run([view], [], [], [0], ["float32"])[0], view)
+    doubled = run([view, row + np.zeros((3, 1), np.float32)], [], [("add", "float32", 0, 1)], [2], ["float32"])[0]
+    np.testing.assert_array_equal(doubled, 2 * view)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_rows_that_repeat_at_different_lengths(portable, dtype):
     rng = np.random.default_rng(6)
