@@ -13,7 +13,7 @@
 namespace cymx {
 namespace {
 
-constexpr int64_t first_classes_bytes = 256, apart_bytes = 256 << 10, mapped_bytes = 4 << 20, huge_page_bytes = 2 << 20;
+constexpr int64_t first_classes_bytes = 256, apart_bytes = 256 << 10, mapped_bytes = 4 << 20;
 constexpr int64_t default_idle_bytes = 256 << 20;
 constexpr int32_t foreign = -1, on_device = -2;
 static_assert(sizeof(Buffer) == 128, "a Buffer fills two cache lines");
@@ -39,23 +39,16 @@ int64_t physical_bytes() {
     return bytes;
 }
 
-// Maps memory that starts at a huge page, so that the kernel can use them; but not for what lies beyond the bytes in use.
-void *map_pages(int64_t bytes, int64_t used_bytes) {
-    const size_t mapped = bytes + huge_page_bytes;
-    char *base = static_cast<char *>(mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    if (base == MAP_FAILED) return nullptr;
-    const size_t before = -reinterpret_cast<uintptr_t>(base) % huge_page_bytes, after = mapped - before - bytes;
-    if (before) munmap(base, before);
-    if (after) munmap(base + before + bytes, after);
-#ifdef MADV_HUGEPAGE
-    madvise(base + before, used_bytes / huge_page_bytes * huge_page_bytes, MADV_HUGEPAGE);
-#endif
-    return base + before;
+// Memory that goes back to the system by itself.  Not in huge pages: kernels gain nothing by them, and where the system must move other pages to
+// make one, it takes milliseconds.
+void *map_pages(int64_t bytes) {
+    void *pages = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return pages == MAP_FAILED ? nullptr : pages;
 }
 
 void *allocate(size_t bytes) { return aligned_alloc(64, (bytes + 63) / 64 * 64); }
 
-Buffer *make_block(int32_t size_class, int64_t used_bytes) {
+Buffer *make_block(int32_t size_class) {
     const int64_t bytes = class_bytes(size_class);
     const bool apart = bytes >= apart_bytes;
     void *memory = allocate(sizeof(Buffer) + (apart ? 0 : bytes));
@@ -63,7 +56,7 @@ Buffer *make_block(int32_t size_class, int64_t used_bytes) {
     Buffer *block = new (memory) Buffer;
     block->size_class = size_class;
     block->device = nullptr;
-    block->data = !apart ? block + 1 : bytes >= mapped_bytes ? map_pages(bytes, used_bytes) : allocate(bytes);
+    block->data = !apart ? block + 1 : bytes >= mapped_bytes ? map_pages(bytes) : allocate(bytes);
     if (block->data) return block;
     free(block);
     return nullptr;
@@ -119,7 +112,7 @@ cymx_buffer *out_of_memory(const Context &context, const cymx_storage_stats &sta
 }
 
 // What the pool cannot give: makes room under the limit, then asks the system, the second time with an empty pool.
-Buffer *make_fresh(Context &context, int32_t size_class, int64_t bytes) {
+Buffer *make_fresh(Context &context, int32_t size_class) {
     for (int attempt = 0; attempt < 2; ++attempt) {
         Buffer *freed;
         {
@@ -129,7 +122,7 @@ Buffer *make_fresh(Context &context, int32_t size_class, int64_t bytes) {
             freed = trim(context.pool, attempt ? 0 : room);
         }
         free_blocks(freed);
-        if (Buffer *block = make_block(size_class, bytes)) return block;
+        if (Buffer *block = make_block(size_class)) return block;
     }
     return nullptr;
 }
@@ -174,7 +167,7 @@ void destroy(Buffer *block) {
         pool.stats.live_bytes -= block->bytes;
         pool.stats.pooled_bytes += class_bytes(block->size_class);
         block->next_idle = pool.idle[block->size_class];
-        pool.idle[block->size_class] = block;
+            pool.idle[block->size_class] = block;
         if (pool.stats.pooled_bytes > default_idle_bytes || pool.idle_limit >= 0) freed = trim(pool, idle_limit(pool));
     }
     if (freed) free_blocks(freed);
@@ -214,7 +207,7 @@ cymx_buffer *cymx_buffer_new(int32_t device_type, int32_t device_id, int64_t byt
             ++stats.n_pool_hits;
         }
     }
-    if (!block) block = ops ? make_on_device(*ops, device_id, bytes, err) : make_fresh(context, size_class, bytes);
+    if (!block) block = ops ? make_on_device(*ops, device_id, bytes, err) : make_fresh(context, size_class);
     if (!block) {
         Guard guard(context.lock);
         stats.live_bytes -= bytes;
