@@ -167,7 +167,7 @@ void destroy(Buffer *block) {
         pool.stats.live_bytes -= block->bytes;
         pool.stats.pooled_bytes += class_bytes(block->size_class);
         block->next_idle = pool.idle[block->size_class];
-            pool.idle[block->size_class] = block;
+        pool.idle[block->size_class] = block;
         if (pool.stats.pooled_bytes > default_idle_bytes || pool.idle_limit >= 0) freed = trim(pool, idle_limit(pool));
     }
     if (freed) free_blocks(freed);
