@@ -29,9 +29,8 @@ def onednn_headers():
 
 X86 = platform.machine() in ("x86_64", "AMD64")
 ISAS = {"v2": "-march=x86-64-v2", "v3": "-march=x86-64-v3", "v4": "-march=x86-64-v4"} if X86 else {"base": ""}
-# Without the first two, g++ vectorizes no loop that holds a floating comparison; with unswitching the kernels are 1.1 MB
-# larger and no faster.  Never -ffast-math: linking with it
-# turns on flush-to-zero for the whole Python process.
+# Without the first two, g++ vectorizes no loop that holds a floating comparison; with unswitching the kernels are
+# 1.1 MB larger and no faster.  Never -ffast-math: linking with it turns on flush-to-zero for the whole Python process.
 KERNEL_FLAGS = [
     "-fno-trapping-math",
     "-fno-math-errno",
